@@ -1,0 +1,168 @@
+"""The protocol that every attack follows.
+
+    attack = PGD(epsilon=8/255, step_size=2/255, steps=10)
+    adversarial = attack(model, images, labels, seed=0)
+
+An attack is a value: a frozen dataclass whose repr is its configuration. Calling it eagerly checks the input, compiles
+a graph once for each model and image shape, and runs it; calling it inside a `tf.function` or a `train_step` adds its
+operations to that graph. A new attack is one class with one method, `perturb`.
+"""
+
+import dataclasses
+import weakref
+
+import tensorflow as tf
+
+from alp_tf.attacks import classifier, losses
+from alp_tf.threat_model import ThreatModel
+
+# model -> {(attack, image shape): compiled function}; a model that is gone takes its graphs along.
+_COMPILED = weakref.WeakKeyDictionary()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Attack:
+    """An attack within one threat model.
+
+    Attributes:
+      epsilon: radius in pixel units, such as `8/255` (see ThreatModel).
+      norm: `linf` or `l2`.
+      bounds: lowest and highest pixel value.
+    """
+
+    epsilon: float
+    norm: str = "linf"
+    bounds: tuple = (0.0, 1.0)
+
+    def __post_init__(self):
+        object.__setattr__(self, "bounds", self.threat_model.bounds)
+
+    @property
+    def threat_model(self):
+        """The set of images the attack may return."""
+        return ThreatModel(epsilon=self.epsilon, norm=self.norm, bounds=self.bounds)
+
+    def perturb(self, model, images, labels, seed):
+        """Builds the attack's graph; implemented by each attack.
+
+        Args:
+          model: keras.Model or callable that returns logits.
+          images: float32 tensor [batch, height, width, channels] inside the bounds; the batch may be unknown.
+          labels: int32 tensor [batch].
+          seed: int32 tensor [2].
+
+        Returns:
+          float32 tensor like images, inside the threat model.
+        """
+        raise AttributeError(f"{type(self).__name__} must implement perturb")
+
+    def __call__(self, model, images, labels, *, seed=None):
+        """Returns adversarial images.
+
+        Args:
+          model: keras.Model (or callable) that takes float32 images and returns logits [batch, classes].
+          images: float32 in [0, 1] (or `bounds`), shape [batch, height, width, channels].
+          labels: true classes, int, shape [batch]; also for targeted attacks, which choose their own targets.
+          seed: an int, or an int32 tensor [2]; the same seed gives the same images. None draws one.
+
+        Raises:
+          ValueError: integer images, pixels outside the bounds, or labels that are not integer classes; also, in
+            eager mode, labels that are no class of the model.
+        """
+        self.threat_model.check_images(images)
+        images = tf.stop_gradient(tf.cast(images, tf.float32))
+        labels = classifier.class_labels(labels)
+        seed = as_seed(seed)
+        if not tf.executing_eagerly():
+            return tf.stop_gradient(self.perturb(model, images, labels, seed))
+        if images.shape[0] == 0:
+            return images
+        return self._compiled(model, images.shape)(images, labels, seed)
+
+    def _compiled(self, model, shape):
+        functions = _COMPILED.setdefault(model, {})
+        key = (self, tuple(shape[1:]))
+        if key not in functions:
+            reference = weakref.ref(model)
+
+            @tf.function(
+                input_signature=[
+                    tf.TensorSpec([None, *shape[1:]], tf.float32),
+                    tf.TensorSpec([None], tf.int32),
+                    tf.TensorSpec([2], tf.int32),
+                ]
+            )
+            def run(images, labels, seed):
+                return self.perturb(reference(), images, labels, seed)
+
+            functions[key] = run
+        return functions[key]
+
+    def get_config(self):
+        """The constructor's arguments, for Keras serialisation."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Inverse of get_config."""
+        return cls(**{name: tuple(value) if name == "bounds" else value for name, value in config.items()})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientAttack(Attack):
+    """What attacks that climb a loss have in common.
+
+    Attributes:
+      loss: `cross_entropy`, `margin` (Carlini-Wagner, Shafahi equation 4), `margin_50` (Madry's), or a function of
+        logits and labels from `attacks.losses`.
+      target: None climbs the loss of the true class; `least_likely`, `random` or `runner_up` descend towards that
+        class.
+      batch_norm: `inference` attacks the model as it will be used. `train` normalises with the statistics of the
+        attacked batch (and keeps dropout on), and leaves the moving averages as they were.
+    """
+
+    loss: str = "cross_entropy"
+    target: str | None = None
+    batch_norm: str = "inference"
+
+    def __post_init__(self):
+        super().__post_init__()
+        losses.named(self.loss)
+        if self.target is not None and self.target not in losses.TARGETS:
+            raise ValueError(f"target is {self.target!r}; it must be None or one of {', '.join(losses.TARGETS)}")
+        if self.batch_norm not in classifier.BATCH_NORM_MODES:
+            raise ValueError(
+                f"batch_norm is {self.batch_norm!r}; it must be one of {', '.join(classifier.BATCH_NORM_MODES)}"
+            )
+
+    def objective(self, logits_of, images, labels, seed):
+        """A function from logits to the loss of each example, higher being better for the adversary."""
+        loss = losses.named(self.loss)
+        if self.target is None:
+            return lambda logits: loss(logits, labels)
+        targets = losses.target_classes(self.target, logits_of(images), labels, seed)
+        return lambda logits: loss(logits, targets, targeted=True)
+
+
+def input_gradient(logits_of, objective, images):
+    """One forward and backward pass.
+
+    Returns:
+      (losses [batch], logits [batch, classes], gradients like images): of the images alone, never of weights.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        logits = logits_of(images)
+        values = objective(logits)
+    gradients = tape.gradient(values, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return values, logits, gradients
+
+
+def as_seed(seed):
+    """An int32 tensor [2] from an int, a tensor [2], or None (drawn anew at every run)."""
+    if seed is None:
+        return tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
+    if isinstance(seed, int):
+        # Two halves: a seed past 2**31 must not wrap onto a small one.
+        return tf.constant([seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF], tf.int32)
+    return tf.cast(seed, tf.int32)

@@ -1,0 +1,94 @@
+"""What attacks and defences ask of a classifier: logits for float images, and integer labels."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+BATCH_NORM_MODES = ("inference", "train")
+
+
+def logits_function(model, *, training=False):
+    """A function from images to float32 logits.
+
+    Args:
+      model: a keras.Model, or any other callable that takes images alone.
+      training: Keras' training argument; ignored for plain callables.
+    """
+    if isinstance(model, keras.layers.Layer):
+        return lambda images: tf.cast(model(images, training=training), tf.float32)
+    return lambda images: tf.cast(model(images), tf.float32)
+
+
+def class_labels(labels):
+    """Labels as an int32 tensor of shape [batch].
+
+    Args:
+      labels: integer classes, shape [batch] or [batch, 1].
+
+    Raises:
+      ValueError: one-hot or otherwise shaped labels.
+    """
+    labels = tf.convert_to_tensor(labels)
+    if labels.shape.rank == 2 and labels.shape[1] == 1:
+        labels = tf.squeeze(labels, 1)
+    if labels.shape.rank != 1:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}; integer classes of shape [batch] are needed. "
+            "For one-hot labels write tf.argmax(labels, -1)"
+        )
+    return tf.cast(labels, tf.int32)
+
+
+def number_of_classes(model, shape):
+    """How many logits the model returns for images of that shape.
+
+    Args:
+      model: keras.Model, or a plain callable, for which the answer comes from tracing it.
+      shape: of a batch of images; the batch may be None.
+    """
+    if isinstance(model, keras.layers.Layer):
+        return int(model.compute_output_spec(keras.KerasTensor(shape, "float32")).shape[-1])
+    return int(tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32)).output_shapes[-1])
+
+
+def warn_unless_logits(model):
+    """Warns when the model visibly ends in a softmax; a model of unknown structure passes.
+
+    Returns:
+      True when a warning was given.
+    """
+    last = model
+    while getattr(last, "layers", None):
+        outputs = getattr(last, "outputs", None)
+        history = getattr(outputs[0], "_keras_history", None) if outputs else None
+        last = history.operation if history is not None else last.layers[-1]
+    if isinstance(last, keras.layers.Activation | keras.layers.Softmax | keras.layers.Dense | keras.layers.Conv2D):
+        softmax = isinstance(last, keras.layers.Softmax) or last.activation is keras.activations.softmax
+        if softmax:
+            warnings.warn(
+                f"the model ends in a softmax (layer {last.name!r}) but must return logits: attacks would see "
+                "saturated gradients and overstate its robustness. Remove the softmax, for example "
+                "Dense(classes) instead of Dense(classes, activation='softmax')",
+                stacklevel=3,
+            )
+            return True
+    return False
+
+
+class frozen_state:
+    """Context that puts a model's non-trainable variables back as they were.
+
+    An attack with `batch_norm="train"` normalises with the statistics of its own batch; its iterates must not leak
+    into the moving averages that the model will use later.
+    """
+
+    def __init__(self, model):
+        self._variables = [variable.value for variable in getattr(model, "non_trainable_variables", [])]
+
+    def __enter__(self):
+        self._before = [tf.identity(variable) for variable in self._variables]
+
+    def __exit__(self, *exception):
+        for variable, value in zip(self._variables, self._before, strict=True):
+            variable.assign(value)

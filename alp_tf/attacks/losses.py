@@ -1,0 +1,80 @@
+"""Losses that attacks raise, and the classes that targeted attacks aim at.
+
+A loss maps float32 logits [batch, classes] and int32 labels [batch] to float32 [batch]; attacks maximise it. With
+`targeted=True` the labels are the classes to reach, and a higher value means nearer to them.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+TARGETS = ("least_likely", "random", "runner_up")
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy of the true class (Kannan equation 1; Shafahi equation 3), or minus that of the target."""
+
+    def __call__(self, logits, labels, *, targeted=False):
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        return -loss if targeted else loss
+
+
+@dataclasses.dataclass(frozen=True)
+class Margin:
+    """Carlini-Wagner margin, -relu(z_y - max_{j != y} z_j + confidence) (Shafahi equation 4).
+
+    Attributes:
+      confidence: 0 in Shafahi, where the gradient vanishes once an example is misclassified; 50 in Madry's code,
+        which keeps pushing.
+    """
+
+    confidence: float = 0.0
+
+    def __call__(self, logits, labels, *, targeted=False):
+        chosen, best_other = split_logits(logits, labels)
+        margin = best_other - chosen if targeted else chosen - best_other
+        return -tf.nn.relu(margin + self.confidence)
+
+
+NAMED = {"cross_entropy": CrossEntropy(), "margin": Margin(), "margin_50": Margin(confidence=50.0)}
+
+
+def named(loss):
+    """The loss of that name, or the callable itself.
+
+    Raises:
+      ValueError: unknown name.
+    """
+    if callable(loss):
+        return loss
+    if loss not in NAMED:
+        raise ValueError(f"loss is {loss!r}; it must be one of {', '.join(NAMED)}, or a function of logits and labels")
+    return NAMED[loss]
+
+
+def split_logits(logits, labels):
+    """The logit of each label, and the largest of the others; both float32 of shape [batch]."""
+    is_label = tf.one_hot(labels, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
+    chosen = tf.reduce_sum(tf.where(is_label, logits, 0.0), -1)
+    return chosen, tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), -1)
+
+
+def target_classes(target, logits, labels, seed):
+    """The class that each example is pushed towards; never its true class.
+
+    Args:
+      target: `least_likely` (Kurakin), `random` (uniform over the other classes; Kannan 5.3.3) or `runner_up` (the
+        likeliest other class).
+      logits: of the unperturbed images, shape [batch, classes].
+      labels: true classes, int32 [batch].
+      seed: int32 [2].
+    """
+    classes = tf.shape(logits)[-1]
+    if target == "random":
+        offsets = tf.random.stateless_uniform(tf.shape(labels), seed, 1, classes, tf.int32)
+        return (labels + offsets) % classes
+    is_label = tf.one_hot(labels, classes, on_value=True, off_value=False, dtype=tf.bool)
+    if target == "least_likely":
+        return tf.argmin(tf.where(is_label, logits.dtype.max, logits), -1, tf.int32)
+    return tf.argmax(tf.where(is_label, logits.dtype.min, logits), -1, tf.int32)

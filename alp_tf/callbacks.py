@@ -1,0 +1,119 @@
+"""Keras callbacks of an experiment: what is kept at the end of every period, and the progress bar."""
+
+import json
+import math
+import pathlib
+import sys
+import time
+
+import keras
+import tensorflow as tf
+import tqdm
+
+from alp_tf import files
+
+
+class History:
+    """Metrics by step, one JSON object a line, in a file that survives a kill.
+
+    Attributes:
+      rows: list of {"step", "seconds", metric: value, ...}; seconds of training so far, over all resumed runs.
+    """
+
+    def __init__(self, path, *, up_to_step):
+        """Reads the file and drops what was logged after the restored checkpoint, for that is done again."""
+        self._path = pathlib.Path(path)
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        self.rows = [row for row in map(_parsed, lines) if row and row["step"] <= up_to_step]
+        self._write()
+
+    @property
+    def seconds(self):
+        """Seconds of training so far."""
+        return self.rows[-1]["seconds"] if self.rows else 0.0
+
+    def append(self, row):
+        """Adds a row."""
+        self.rows.append(row)
+        self._write()
+
+    def _write(self):
+        files.write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
+
+
+class KeepPeriod(keras.callbacks.Callback):
+    """At the end of every period: a row of the history, a TensorBoard point, a checkpoint.
+
+    Keras' epochs are periods here: `checkpoint_every` steps each.
+    """
+
+    def __init__(self, *, history, checkpoints, tensorboard_dir, start_step):
+        super().__init__()
+        self._history = history
+        self._checkpoints = checkpoints
+        self._writer = tf.summary.create_file_writer(str(tensorboard_dir))
+        self._step = start_step
+        self._seconds_before = history.seconds
+
+    def on_train_begin(self, logs=None):
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(metrics["loss"]):
+            # Before the checkpoint: the weights of the period before are the last good ones.
+            raise ValueError(
+                f"training diverged: the loss became {metrics['loss']} before step {self._step}. Lower "
+                "config.optimizer.learning_rate or config.defense.weight, in another --workdir"
+            )
+        seconds = self._seconds_before + time.perf_counter() - self._started
+        self._history.append({"step": self._step, "seconds": round(seconds, 3), **metrics})
+        with self._writer.as_default(step=self._step):
+            for name, value in metrics.items():
+                tf.summary.scalar(f"train/{name}", value)
+        self._writer.flush()
+        self._checkpoints.save(self._step)
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over the whole run with the time left; a plain line a period where the output is no terminal."""
+
+    def __init__(self, *, total, start_step, label):
+        super().__init__()
+        self._total, self._step, self._label = total, start_step, label
+
+    def on_train_begin(self, logs=None):
+        self._started, self._first = time.perf_counter(), self._step
+        self._bar = tqdm.tqdm(
+            total=self._total, initial=self._step, desc=self._label, unit="step", disable=None, dynamic_ncols=True
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+        self._bar.update()
+        if not self._bar.disable and self._step % 10 == 0:
+            self._bar.set_postfix_str(_short(logs), refresh=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._bar.disable:
+            left = (time.perf_counter() - self._started) / (self._step - self._first) * (self._total - self._step)
+            line = f"{self._label}: step {self._step}/{self._total}, {left / 60:.1f} min left, {_short(logs)}"
+            print(line, file=sys.stderr, flush=True)
+
+    def on_train_end(self, logs=None):
+        self._bar.close()
+
+
+def _short(logs):
+    shown = {"loss": "loss", "clean_accuracy": "clean", "adversarial_accuracy": "adversarial"}
+    return " ".join(f"{short}={float(logs[name]):.3f}" for name, short in shown.items() if name in (logs or {}))
+
+
+def _parsed(line):
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None

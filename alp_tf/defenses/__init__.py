@@ -1,0 +1,24 @@
+"""Defences: Keras models whose `train_step` trains the classifier they wrap.
+
+    robust = defenses.AdversarialLogitPairing(my_keras_model, attack=attacks.PGD(...), weight=0.5)
+    robust.compile(optimizer="adam", metrics=["accuracy"])
+    robust.fit(train_ds, validation_data=val_ds)
+"""
+
+from alp_tf.defenses.adversarial import AdversarialLogitPairing, AdversarialTraining, MixedMinibatchPGD
+from alp_tf.defenses.base import Defense
+from alp_tf.defenses.logits import BatchLogitSqueezing, CleanLogitPairing, LogitSimilarity, LogitSqueezing
+from alp_tf.defenses.plain import Undefended
+
+NAMED = {
+    "undefended": Undefended,
+    "adversarial_training": AdversarialTraining,
+    "mixed_minibatch_pgd": MixedMinibatchPGD,
+    "adversarial_logit_pairing": AdversarialLogitPairing,
+    "clean_logit_pairing": CleanLogitPairing,
+    "logit_squeezing": LogitSqueezing,
+    "batch_logit_squeezing": BatchLogitSqueezing,
+    "logit_similarity": LogitSimilarity,
+}
+
+__all__ = ["Defense", "NAMED", *(cls.__name__ for cls in NAMED.values())]

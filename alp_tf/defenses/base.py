@@ -1,0 +1,285 @@
+"""The `keras.Model` whose `train_step` every defence shares.
+
+A defence wraps a classifier and trains it; the classifier itself stays the plain Keras model it was, and is what you
+save, export or attack afterwards. One step: perhaps add Gaussian noise; craft the adversarial batch, if the defence
+wants one; one forward pass over all the examples it trains on; cross-entropy plus the defence's penalties; one
+backward pass. A new defence is a small class that says which examples it trains on and which penalties it adds:
+
+    class MyDefense(Defense):
+        trains_on = ("clean", "adversarial")
+        penalty_names = ("my_penalty",)
+
+        def penalties(self, logits):
+            return {"my_penalty": self.weight * f(logits["clean"], logits["adversarial"])}
+"""
+
+import random
+import re
+
+import keras
+import tensorflow as tf
+
+from alp_tf import objectives, threat_model
+from alp_tf.attacks import classifier as contract
+
+
+class Defense(keras.Model):
+    """Trains a classifier; calling it returns the classifier's logits.
+
+    Works with `compile` (an optimizer and metrics; the loss is the defence's own), `fit`, `evaluate`, `predict`,
+    callbacks and `save`. `fit` takes float32 images in [0, 1] and integer labels. Compiled metrics see the clean
+    logits, or the adversarial ones where a defence never computes the clean ones; `clean_accuracy` and
+    `adversarial_accuracy` say which they are. Validation measures the plain cross-entropy and the clean accuracy,
+    and the adversarial accuracy if there is an `evaluation_attack`.
+
+    Attributes:
+      classifier: any keras.Model from float32 images to logits [batch, classes].
+      noise: standard deviation of Gaussian noise added to every training image, in pixel units (Kannan 4.2.2;
+        Shafahi 3.2 writes sigma = 20 for 20/255). It comes before the attack, which then starts from the noisy image.
+      clip_noise: clip noisy images back to [0, 1]. The papers do not say; Mosbach's code does.
+      label_smoothing: lambda of Shafahi equation 8, on every cross-entropy of the training loss.
+      evaluation_attack: attack whose accuracy `evaluate` and validation report, or None.
+      seed: fixes noise and attacks, together with the optimizer's step count: a resumed run repeats them exactly.
+
+    Raises:
+      ValueError: an option outside its range.
+    """
+
+    trains_on = ("clean",)
+    penalty_names = ()
+
+    def __init__(
+        self,
+        classifier,
+        *,
+        noise=0.0,
+        clip_noise=True,
+        label_smoothing=0.0,
+        evaluation_attack=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(classifier, keras.Model):
+            raise ValueError(f"classifier is a {type(classifier).__name__}; a keras.Model that returns logits is needed")
+        threat_model.check_radius("noise", noise, "linf")
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing is {label_smoothing!r}; it must lie in [0, 1]")
+        if "adversarial" in self.trains_on and noise and not clip_noise:
+            raise ValueError("clip_noise=False leaves images outside [0, 1], where no attack can start; write True")
+        contract.warn_unless_logits(classifier)
+        self.classifier = classifier
+        self.noise = noise
+        self.clip_noise = clip_noise
+        self.label_smoothing = label_smoothing
+        self.evaluation_attack = evaluation_attack
+        self.seed = random.randrange(2**31) if seed is None else seed
+        names = ["cross_entropy", *self.penalty_names, "clean_accuracy"]
+        if "adversarial" in self.trains_on or evaluation_attack is not None:
+            names.append("adversarial_accuracy")
+        self._means = {name: keras.metrics.Mean(name) for name in names}
+
+    def call(self, inputs, training=None):
+        """The classifier's logits."""
+        return self.classifier(inputs, training=training)
+
+    def classification_loss(self, cross_entropies):
+        """The classification term: the mean over all rows, clean and adversarial (Kannan equation 2).
+
+        Args:
+          cross_entropies: for each name in `trains_on` the weighted cross-entropies, shape [batch].
+        """
+        return tf.reduce_mean(tf.concat(list(cross_entropies.values()), 0))
+
+    def penalties(self, logits):
+        """The weighted terms that this defence adds to the classification loss.
+
+        Args:
+          logits: for each name in `trains_on` the logits, float32 [batch, classes].
+
+        Returns:
+          A scalar for each name in `penalty_names`.
+        """
+        return {}
+
+    def train_step(self, data):
+        """One step of the defence; see the module's docstring."""
+        images, labels, sample_weight = self._unpacked(data)
+        noise_seed, attack_seed = self._step_seeds()
+        if self.noise:
+            images = self._noisy(images, noise_seed)
+        examples = {"clean": images}
+        if "adversarial" in self.trains_on:
+            examples["adversarial"] = self.attack(self.classifier, images, labels, seed=attack_seed)
+
+        with tf.GradientTape() as tape:
+            joined = tf.concat([examples[name] for name in self.trains_on], 0)
+            logits = tf.cast(self.classifier(joined, training=True), tf.float32)
+            logits = dict(zip(self.trains_on, tf.split(logits, len(self.trains_on)), strict=True))
+            terms = {"cross_entropy": self.classification_loss(self._cross_entropies(labels, logits, sample_weight))}
+            terms.update(self.penalties(logits))
+            loss = tf.add_n([*terms.values(), *(tf.cast(term, tf.float32) for term in self.classifier.losses)])
+            # The optimizer sums over replicas; dividing makes that the gradient of the joined batch.
+            shared = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = self.optimizer.scale_loss(shared)
+        weights = self.trainable_weights
+        self.optimizer.apply_gradients(zip(tape.gradient(scaled, weights), weights, strict=True))
+        return self._report(images, labels, sample_weight, loss, terms, logits)
+
+    def test_step(self, data):
+        """Plain cross-entropy and accuracy on the images as they come; no noise, no smoothing."""
+        images, labels, sample_weight = self._unpacked(data)
+        logits = {"clean": tf.cast(self.classifier(images, training=False), tf.float32)}
+        losses = objectives.cross_entropy(labels, logits["clean"])
+        loss = tf.reduce_mean(losses if sample_weight is None else losses * sample_weight)
+        if self.evaluation_attack is not None:
+            adversarial = self.evaluation_attack(self.classifier, images, labels, seed=self.seed)
+            logits["adversarial"] = tf.cast(self.classifier(adversarial, training=False), tf.float32)
+        return self._report(images, labels, sample_weight, loss, {"cross_entropy": loss}, logits)
+
+    def make_train_function(self, force=False):
+        """Keras' train function, with the checks that run inside the graph turned into readable errors."""
+        if force or self.train_function is None:
+            super().make_train_function(force=True)
+            self.train_function = _with_readable_errors(self.train_function)
+        return self.train_function
+
+    def make_test_function(self, force=False):
+        """Keras' test function, likewise."""
+        if force or self.test_function is None:
+            super().make_test_function(force=True)
+            self.test_function = _with_readable_errors(self.test_function)
+        return self.test_function
+
+    def get_config(self):
+        """The constructor's arguments, for Keras serialisation."""
+        return {
+            **super().get_config(),
+            "classifier": keras.saving.serialize_keras_object(self.classifier),
+            "noise": self.noise,
+            "clip_noise": self.clip_noise,
+            "label_smoothing": self.label_smoothing,
+            "evaluation_attack": keras.saving.serialize_keras_object(self.evaluation_attack),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Inverse of get_config."""
+        for name in ("classifier", "attack", "evaluation_attack"):
+            if config.get(name) is not None:
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+    def _unpacked(self, data):
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if self._compile_loss is not None:
+            self._check_compiled_loss()
+        if labels is None:
+            raise ValueError("fit and evaluate need labels: pass (images, labels)")
+        if not tf.as_dtype(images.dtype).is_floating:
+            raise ValueError(
+                f"images are {tf.as_dtype(images.dtype).name}; float32 in [0, 1] is needed. "
+                "Write tf.cast(images, tf.float32) / 255"
+            )
+        images = tf.cast(images, tf.float32)
+        labels = contract.class_labels(labels)
+        classes = contract.number_of_classes(self.classifier, images.shape)
+        checks = [_assert_within("pixels", images, 0.0, 1.0), _assert_within("labels", labels, 0, classes - 1)]
+        with tf.control_dependencies(checks):
+            images, labels = tf.identity(images), tf.identity(labels)
+        if sample_weight is not None:
+            sample_weight = tf.cast(sample_weight, tf.float32)
+        return images, labels, sample_weight
+
+    def _check_compiled_loss(self):
+        loss = self.loss
+        sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+        if not (sparse and loss.get_config()["from_logits"]):
+            raise ValueError(
+                f"compile got loss={loss!r}, but a defence brings its own loss. Leave loss out: "
+                "robust.compile(optimizer=..., metrics=['accuracy'])"
+            )
+
+    def _step_seeds(self):
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        seed = tf.stack([tf.constant(self.seed % 2**31, tf.int32), step])
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            seed = tf.random.fold_in(seed, replica.replica_id_in_sync_group)
+        return tf.unstack(tf.random.split(seed, 2))
+
+    def _noisy(self, images, seed):
+        images = images + self.noise * tf.random.stateless_normal(tf.shape(images), seed)
+        return tf.clip_by_value(images, 0.0, 1.0) if self.clip_noise else images
+
+    def _cross_entropies(self, labels, logits, sample_weight):
+        values = {
+            name: objectives.cross_entropy(labels, rows, smoothing=self.label_smoothing)
+            for name, rows in logits.items()
+        }
+        if sample_weight is None:
+            return values
+        return {name: losses * sample_weight for name, losses in values.items()}
+
+    def _report(self, images, labels, sample_weight, loss, terms, logits):
+        rows = tf.shape(labels)[0]
+        self._loss_tracker.update_state(loss, sample_weight=rows)
+        for name, value in terms.items():
+            self._means[name].update_state(value, sample_weight=rows)
+        for name, values in logits.items():
+            correct = tf.argmax(values, -1, tf.int32) == labels
+            self._means[f"{name}_accuracy"].update_state(correct, sample_weight=sample_weight)
+        measured = {*terms, *(f"{name}_accuracy" for name in logits)}
+        first = next(iter(logits.values()))
+        logs = self.compute_metrics(images, labels, first, sample_weight=sample_weight)
+        return {name: value for name, value in logs.items() if name not in self._means or name in measured}
+
+
+
+
+def _assert_within(what, values, low, high):
+    lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+    # NaN pixels fail both comparisons, as they should.
+    return tf.debugging.Assert((lowest >= low) & (highest <= high), [f"alp_tf {what}", lowest, highest, high])
+
+
+def _with_readable_errors(function):
+    def run(iterator):
+        try:
+            return function(iterator)
+        except tf.errors.InvalidArgumentError as error:
+            found = re.search(r"\[alp_tf (\w+)\]\s+\[(\S+)\]\s+\[(\S+)\]\s+\[(\S+)\]", error.message)
+            if not found:
+                raise
+            low, high = float(found[2]), float(found[3])
+        if found[1] == "pixels":
+            raise ValueError(threat_model.range_message(low, high))
+        raise ValueError(
+            f"labels span {low:g} to {high:g}, but the classifier returns {int(found[4]) + 1} logits: "
+            f"labels must lie in 0 to {found[4]}"
+        )
+
+    return run
+
+
+def checked_weight(weight):
+    """The coefficient of a penalty as a float.
+
+    Raises:
+      ValueError: negative or not finite.
+    """
+    if not (isinstance(weight, int | float) and 0 <= weight < float("inf")):
+        raise ValueError(f"weight is {weight!r}; it must be a number of at least 0")
+    return float(weight)
+
+
+def checked_choice(name, value, allowed):
+    """The value, if it is one of those allowed.
+
+    Raises:
+      ValueError: it is not.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    return value

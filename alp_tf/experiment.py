@@ -1,0 +1,174 @@
+"""One experiment from its configuration to its report: train, keep, resume, evaluate."""
+
+import importlib.metadata
+import logging
+import os
+import platform
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alp_tf import callbacks, checkpoints, configs, datasets, evaluation, files
+from alp_tf.evaluation import plots
+from alp_tf.workdir import WorkDir
+
+_log = logging.getLogger("alp_tf")
+_PACKAGES = ("tensorflow", "keras", "numpy", "alp_tf")
+
+
+def run(config, path, *, name, overridden=(), command=None):
+    """Trains and evaluates what the configuration describes; goes on where an earlier run of it stopped.
+
+    Args:
+      config: ConfigDict; see configs.default.
+      path: work directory.
+      name: of the experiment, for tables.
+      overridden: dotted fields given on the command line.
+      command: what the user typed, for results.json.
+
+    Returns:
+      The content of results.json.
+
+    Raises:
+      ValueError: a configuration that cannot be run, or a directory of another one.
+      OSError: files cannot be written.
+    """
+    configs.check(config, overridden)
+    ignored = configs.unused(config)
+    if ignored:
+        _log.warning("defense %r does not use %s of the config file", config.defense.name, ", ".join(ignored))
+    workdir = WorkDir(path)
+    finished = workdir.finished(config)
+    if finished:
+        _log.warning("%s is finished already; its results follow. Another --workdir starts anew", workdir.path)
+        return finished
+    data = datasets.load(config.dataset.name, data_dir=config.dataset.data_dir)
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    classifier = configs.build_classifier(config, data)
+    defense = configs.build_defense(config, classifier)
+    batches = data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples)
+
+    workdir.claim(config)
+    history = _train(config, workdir, name, data, defense)
+    report = evaluation.evaluate(
+        classifier,
+        batches,
+        attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
+        seed=config.seed,
+    )
+    with files.replaced(workdir.model_keras) as temporary:
+        classifier.save(temporary)
+    results = {
+        "config": name,
+        "command": command,
+        "seed": config.seed,
+        "steps": config.train.steps,
+        "train_seconds": round(history.seconds, 1),
+        "evaluations": report.to_list(),
+        "versions": _versions(),
+        "machine": f"{platform.machine()}, {_cores()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs",
+    }
+    _draw(config, workdir, data, classifier, history)
+    files.write_text(workdir.report_md, _report_markdown(name, config, report, results))
+    # Last: where there is a results.json, everything else is there too.
+    files.write_json(workdir.results_json, results)
+    return results
+
+
+def _train(config, workdir, name, data, defense):
+    defense.compile(optimizer=configs.build_optimizer(config))
+    defense.optimizer.build(defense.trainable_variables)
+    kept = checkpoints.Checkpoints(
+        workdir.checkpoints,
+        keep=config.train.keep_checkpoints,
+        classifier=defense.classifier,
+        optimizer=defense.optimizer,
+    )
+    total, period = config.train.steps, config.train.checkpoint_every
+    step = kept.restore()
+    history = callbacks.History(workdir.history_jsonl, up_to_step=step)
+    if step:
+        _log.warning("resuming %s at step %d of %d", workdir.path, step, total)
+    while step < total:
+        # Whole periods in one fit; a rest shorter than a period in one of its own.
+        periods = max((total - step) // period, 1)
+        steps = min(period, total - step)
+        defense.fit(
+            data.train_batches(config.train.batch_size, seed=config.seed, start_step=step),
+            steps_per_epoch=steps,
+            epochs=periods,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                callbacks.Progress(total=total, start_step=step, label=name),
+                callbacks.KeepPeriod(
+                    history=history, checkpoints=kept, tensorboard_dir=workdir.tensorboard, start_step=step
+                ),
+            ],
+        )
+        step += periods * steps
+    return history
+
+
+def _draw(config, workdir, data, classifier, history):
+    if history.rows:
+        plots.training_curves(workdir.figures / "training_curves.png", history.rows)
+    images, labels = next(iter(data.test_batches(10)))
+    for label, options in config.evaluation.attacks.items():
+        attack = configs.build_attack(options)
+        adversarial = attack(classifier, images, labels, seed=config.seed)
+        largest = attack.epsilon if attack.norm == "linf" else float(tf.reduce_max(tf.abs(adversarial - images)))
+        plots.adversarial_strip(
+            workdir.figures / f"adversarial_{label}.png",
+            images.numpy(),
+            adversarial.numpy(),
+            labels.numpy(),
+            np.argmax(classifier(images), -1),
+            np.argmax(classifier(adversarial), -1),
+            data.class_names,
+            max(largest, 1e-6),
+        )
+
+
+def _report_markdown(name, config, report, results):
+    attacks = "\n".join(f"- {item.name}: `{item.attack}`" for item in report.evaluations)
+    strips = "\n".join(
+        f"![Clean and adversarial images under {label}](figures/adversarial_{label}.png)"
+        for label in config.evaluation.attacks
+    )
+    versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
+    return f"""# {name}
+
+{report}
+
+Robust accuracy counts an image only if it is classified correctly both as it is and after the attack. It is an upper
+bound: a stronger attack may find more.
+
+{attacks}
+
+Trained for {results["steps"]:,} steps of {config.train.batch_size} images in {results["train_seconds"]:.0f} s
+({results["machine"]}); seed {results["seed"]}; {versions}; {time.strftime("%Y-%m-%d")}.
+Command: `{results["command"]}`
+
+{strips}
+
+![Training accuracy and loss by step](figures/training_curves.png)
+"""
+
+
+def _versions():
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

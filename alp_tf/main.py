@@ -1,0 +1,46 @@
+"""Trains a robust classifier and says how robust it is.
+
+    python -m alp_tf.main --config=experiments/digits_alp.py
+    python -m alp_tf.main --config=experiments/mnist_alp.py --config.dataset.data_dir=DIR --workdir=runs/mnist_alp
+
+Any field of the experiment can be given: --config.train.steps=2000 --config.defense.attack.epsilon=8/255.
+The work directory receives config.json, checkpoints/, tensorboard/, history.jsonl, model.keras, results.json,
+report.md and figures/. The same command, run again, goes on where it stopped.
+"""
+
+import pathlib
+import shlex
+
+from absl import flags
+
+from alp_tf import command_line
+
+
+def main(arguments):
+    """Trains and evaluates one experiment.
+
+    Args:
+      arguments: of the command line, without the command's name.
+    """
+    flag_values = flags.FlagValues()
+    flags.DEFINE_string("config", None, "experiment file with get_config()", flag_values=flag_values)
+    flags.DEFINE_string(
+        "workdir", None, "where everything is kept; runs/NAME of the experiment if not given", flag_values=flag_values
+    )
+    if not any(argument.startswith(("-h", "--h")) for argument in arguments):
+        config, name, overridden, rest = command_line.read_config(arguments)
+    else:
+        rest = arguments
+    command_line.parse(rest, flag_values, __doc__)
+
+    # TensorFlow loads only now: a mistyped flag is told at once.
+    from alp_tf import evaluation, experiment
+
+    workdir = pathlib.Path(flag_values.workdir or f"runs/{name}")
+    command = shlex.join(["python", "-m", "alp_tf.main", *arguments])
+    results = experiment.run(config, workdir, name=name, overridden=overridden, command=command)
+    print(f"\n{evaluation.Report.from_list(results['evaluations'])}\n\nReport: {workdir / 'report.md'}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,91 @@
+"""The work directory of one experiment: whose it is, and where its files lie."""
+
+import json
+import pathlib
+
+from alp_tf import files
+
+# Where prepared data lie says nothing about the experiment; they may move between runs.
+_PLACE_ONLY = ("dataset.data_dir",)
+
+
+class WorkDir:
+    """A directory that belongs to one configuration.
+
+    Attributes:
+      path: the directory.
+      config_json, results_json, report_md, history_jsonl: files in it.
+      checkpoints, tensorboard, figures: directories in it.
+      model_keras: the trained classifier, as `keras.models.load_model` reads it.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config_json = self.path / "config.json"
+        self.results_json = self.path / "results.json"
+        self.report_md = self.path / "report.md"
+        self.history_jsonl = self.path / "history.jsonl"
+        self.model_keras = self.path / "model.keras"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.figures = self.path / "figures"
+
+    def claim(self, config):
+        """Makes the directory and writes `config.json`, unless it is this configuration's already.
+
+        Args:
+          config: ConfigDict.
+
+        Raises:
+          ValueError: the directory belongs to another configuration; says which fields differ.
+        """
+        if not self._belongs_to(config):
+            self.path.mkdir(parents=True, exist_ok=True)
+            files.write_json(self.config_json, json.loads(config.to_json_best_effort()))
+
+    def finished(self, config):
+        """The content of results.json if the experiment has been through, else None.
+
+        Raises:
+          ValueError: the directory belongs to another configuration; says which fields differ.
+        """
+        if self._belongs_to(config) and self.results_json.exists():
+            return json.loads(self.results_json.read_text(encoding="utf-8"))
+        return None
+
+    def _belongs_to(self, config):
+        """Whether the directory is this configuration's; False where it is nobody's."""
+        if not self.config_json.exists():
+            return False
+        differing = self._differences(_flat(self._read_config()), _flat(json.loads(config.to_json_best_effort())))
+        if differing:
+            raise ValueError(
+                f"{self.path} belongs to another configuration: {'; '.join(differing)}. "
+                "Give another --workdir, or the options it was started with"
+            )
+        return True
+
+    def _read_config(self):
+        try:
+            return json.loads(self.config_json.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{self.config_json} is not readable ({error}); delete the directory or give another --workdir"
+            ) from error
+
+    def _differences(self, there, wanted):
+        return [
+            f"{name} is {there.get(name)!r} there, {wanted.get(name)!r} here"
+            for name in sorted({*there, *wanted} - set(_PLACE_ONLY))
+            if there.get(name) != wanted.get(name)
+        ]
+
+
+def _flat(value, path=""):
+    if not isinstance(value, dict):
+        return {path: value}
+    return {
+        name: leaf
+        for key, inner in value.items()
+        for name, leaf in _flat(inner, f"{path}.{key}" if path else key).items()
+    }

@@ -1,0 +1,15 @@
+"""Mixed-minibatch PGD on MNIST: Kannan's Table 1, row M-PGD: 93.2 % white box, 98.5 % clean.
+
+    python -m alp_tf.main --config=experiments/mnist_mpgd.py --config.dataset.data_dir=DIR
+
+Append `:paper` to the file's name for Madry's full training (recipes.mnist says what that is).
+"""
+
+from alp_tf import recipes
+
+
+def get_config(budget="laptop"):
+    """See the module's docstring."""
+    config = recipes.mnist(budget)
+    config.defense.name = "mixed_minibatch_pgd"
+    return config
