@@ -38,6 +38,7 @@ def default():
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "digits_cnn"
+    config.model.initializer = config_dict.placeholder(str)
 
     config.defense = ml_collections.ConfigDict()
     config.defense.name = "undefended"
@@ -108,7 +109,7 @@ def check(config, overridden=()):
     """
     check_fields(config, default())
     names.lookup("dataset", config.dataset.name, datasets.NAMED)
-    names.lookup("model", config.model.name, models.NAMED)
+    _check_used("model", config.model, models.NAMED, overridden, "config.model")
     names.lookup("optimizer", config.optimizer.name, OPTIMIZERS)
     names.lookup("schedule", config.optimizer.schedule, SCHEDULES)
     _check_used("defense", config.defense, defenses.NAMED, overridden, "config.defense")
@@ -160,7 +161,8 @@ def build_attack(options):
 
 def build_classifier(config, data):
     """The untrained model for that data set."""
-    return models.build(config.model.name, input_shape=data.image_shape, num_classes=data.num_classes)
+    options = _used(names.lookup("model", config.model.name, models.NAMED), config.model)
+    return models.build(config.model.name, input_shape=data.image_shape, num_classes=data.num_classes, **options)
 
 
 def build_defense(config, classifier):
@@ -215,23 +217,27 @@ def _used(cls, options):
     return {name: value for name, value in options.items() if name in taken and name != "name" and value is not None}
 
 
-def _parameters(cls):
+def _parameters(builder):
+    """Keyword parameters of a function or class, by name.
+
+    A defence hands what it does not know to its base class, so the bases' parameters are its own too.
+    """
+    makers = [builder]
+    if inspect.isclass(builder):
+        own = builder.__mro__[: builder.__mro__.index(keras.Model)] if issubclass(builder, keras.Model) else [builder]
+        makers = [vars(cls)["__init__"] for cls in own if "__init__" in vars(cls)]
     found = {}
-    # A defence hands what it does not know to its base class, so the bases' parameters are its own too.
-    for base in cls.__mro__:
-        if base in (keras.Model, object):
-            break
-        if "__init__" in vars(base):
-            parameters = inspect.signature(base.__init__).parameters.values()
-            found.update({p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in found})
+    for maker in makers:
+        parameters = inspect.signature(maker).parameters.values()
+        found.update({p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in found})
     return found
 
 
 def _check_used(kind, options, registry, overridden, path):
-    cls = names.lookup(kind, options.name, registry)
+    taken = _parameters(names.lookup(kind, options.name, registry))
     for name in options:
-        if f"{path}.{name}" in overridden and name != "name" and name not in _parameters(cls):
-            takes = ", ".join(sorted(set(_parameters(cls)) & set(options)))
+        if f"{path}.{name}" in overridden and name != "name" and name not in taken:
+            takes = ", ".join(sorted(set(taken) & set(options))) or "no options"
             raise ValueError(f"{kind} {options.name!r} has no {name}: leave out --{path}.{name}; it takes {takes}")
 
 

@@ -22,7 +22,9 @@ def mnist(budget):
 
     Neither Kannan nor Shafahi gives optimizer, batch or length; Shafahi points to Madry's challenge, so `paper` takes
     Madry's: Adam at 1e-4, batches of 50, 100,000 steps, and the training attack is the evaluation's (40 steps of
-    0.01). `laptop` fits into an hour on 2 cores: 7 steps of 0.1, Adam from 1e-3 down to 0 along a cosine.
+    0.01). `laptop` fits into an hour on 2 cores: 7 steps of 0.1, Adam from 1e-3 down to 0 along a cosine, and Glorot's
+    initial weights: from Madry's, ALP still stood at 24 % adversarial training accuracy after 1,250 such steps, from
+    Glorot's at 64 % after 300.
 
     Args:
       budget: `laptop` or `paper`; on the command line `--config=experiments/mnist_alp.py:paper`.
@@ -41,6 +43,7 @@ def mnist(budget):
         config.train.update(steps=100_000, batch_size=50, checkpoint_every=500)
     else:
         config.defense.attack = configs.attack(epsilon=0.3, step_size=0.1, steps=7)
+        config.model.initializer = "glorot"
         config.optimizer.schedule = "cosine"
         config.train.update(steps=6_000, batch_size=64, checkpoint_every=250)
     return config

@@ -1,0 +1,106 @@
+"""Tables of several experiments: what is in them, and how they are trained, printed and drawn."""
+
+import dataclasses
+import importlib.util
+import pathlib
+import time
+
+from alp_tf import evaluation, experiment, files
+from alp_tf.evaluation import plots
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of experiments that share data and evaluation.
+
+    Attributes:
+      title: above the table.
+      rows: {label: name of the file in experiments/}.
+      attack: the name of the evaluation attack that fills the robust column.
+      attack_label: what the column is called.
+    """
+
+    title: str
+    rows: dict
+    attack: str
+    attack_label: str
+
+
+TABLES = {
+    "digits": Table(
+        title="Embedded 8x8 digits, 360 test images, L-inf epsilon 0.2",
+        rows={
+            "undefended": "digits_undefended",
+            "logit squeezing": "digits_lsq",
+            "M-PGD": "digits_mpgd",
+            "ALP": "digits_alp",
+        },
+        attack="pgd",
+        attack_label="PGD-100, 5 restarts",
+    )
+}
+
+
+def make(table, path, *, command=None, seed=0):
+    """Trains and evaluates what is missing, and writes `table.md`, `table.json` and `figures/table.png`.
+
+    Args:
+      table: Table.
+      path: directory; each experiment keeps its work directory in it.
+      command: what the user typed, for the JSON.
+      seed: of every experiment.
+
+    Returns:
+      The Markdown text.
+
+    Raises:
+      ValueError, OSError: see experiment.run.
+    """
+    path = pathlib.Path(path)
+    rows, started = [], time.perf_counter()
+    for label, name in table.rows.items():
+        config = _config(name)
+        config.seed = seed
+        results = experiment.run(config, path / name, name=name, command=command)
+        measured = evaluation.Report.from_list(results["evaluations"])[table.attack]
+        rows.append((label, measured, results["train_seconds"]))
+    lines = [
+        f"| {label} | {evaluation.percent(item.clean_accuracy)} | {evaluation.percent(item.robust_accuracy)} "
+        f"| {evaluation.percent(item.ci95[0])} to {evaluation.percent(item.ci95[1])} | {seconds:.0f} |"
+        for label, item, seconds in rows
+    ]
+    head = f"| defence | clean accuracy | {table.attack_label} | 95 % interval | training, s |"
+    text = "\n".join([f"{table.title} (seed {seed})", "", head, "|---|---:|---:|---:|---:|", *lines])
+    plots.accuracy_bars(
+        path / "figures" / "table.png",
+        [(label, item.clean_accuracy, item.robust_accuracy) for label, item, _ in rows],
+        table.attack_label,
+    )
+    files.write_text(path / "table.md", f"{text}\n\n![The table as bars](figures/table.png)\n")
+    summary = {"table": table.title, "command": command, "seed": seed}
+    summary["seconds"] = round(time.perf_counter() - started, 1)
+    summary["rows"] = {
+        label: {**evaluation.Report((item,)).to_list()[0], "train_seconds": seconds} for label, item, seconds in rows
+    }
+    files.write_json(path / "table.json", summary)
+    return text
+
+
+def experiments_directory():
+    """Where the experiment files lie: beside the package in a checkout, inside it when installed.
+
+    Raises:
+      ValueError: in neither place.
+    """
+    package = pathlib.Path(__file__).parent
+    for place in (package.parent / "experiments", package / "experiments"):
+        if (place / "digits_alp.py").is_file():
+            return place
+    raise ValueError("the experiments directory is missing; install alp_tf again, or run from a checkout")
+
+
+def _config(name):
+    specification = importlib.util.spec_from_file_location(name, experiments_directory() / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module.get_config()
