@@ -75,11 +75,16 @@ class Attack:
         seed = as_seed(seed)
         if not tf.executing_eagerly():
             return tf.stop_gradient(self.perturb(model, images, labels, seed))
+        if images.shape[0] != labels.shape[0]:
+            raise ValueError(f"there are {images.shape[0]} images but {labels.shape[0]} labels")
         if images.shape[0] == 0:
             return images
-        return self._compiled(model, images.shape)(images, labels, seed)
+        run, classes = self._compiled(model, images.shape)
+        classifier.check_label_range(labels, classes)
+        return run(images, labels, seed)
 
     def _compiled(self, model, shape):
+        """The attack's graph for that model and image shape, and how many classes the model has."""
         functions = _COMPILED.setdefault(model, {})
         key = (self, tuple(shape[1:]))
         if key not in functions:
@@ -95,7 +100,7 @@ class Attack:
             def run(images, labels, seed):
                 return self.perturb(reference(), images, labels, seed)
 
-            functions[key] = run
+            functions[key] = run, classifier.number_of_classes(model, (None, *shape[1:]))
         return functions[key]
 
     def get_config(self):

@@ -40,6 +40,26 @@ def class_labels(labels):
     return tf.cast(labels, tf.int32)
 
 
+def check_label_range(labels, classes):
+    """Raises ValueError for labels that are none of the model's classes.
+
+    Args:
+      labels: concrete int tensor [batch], not empty.
+      classes: how many logits the model returns.
+    """
+    lowest, highest = int(tf.reduce_min(labels)), int(tf.reduce_max(labels))
+    if lowest < 0 or highest >= classes:
+        raise ValueError(label_message(lowest, highest, classes))
+
+
+def label_message(lowest, highest, classes):
+    """The one sentence that every part of the package says about labels outside the classes."""
+    return (
+        f"labels span {lowest} to {highest}, but the model returns {classes} logits: labels must lie in "
+        f"0 to {classes - 1}"
+    )
+
+
 def number_of_classes(model, shape):
     """How many logits the model returns for images of that shape.
 

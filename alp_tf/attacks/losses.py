@@ -57,7 +57,7 @@ def split_logits(logits, labels):
     """The logit of each label, and the largest of the others; both float32 of shape [batch]."""
     is_label = tf.one_hot(labels, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
     chosen = tf.reduce_sum(tf.where(is_label, logits, 0.0), -1)
-    return chosen, tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), -1)
+    return chosen, tf.reduce_max(tf.where(is_label, tf.float32.min, logits), -1)
 
 
 def target_classes(target, logits, labels, seed):
@@ -76,5 +76,5 @@ def target_classes(target, logits, labels, seed):
         return (labels + offsets) % classes
     is_label = tf.one_hot(labels, classes, on_value=True, off_value=False, dtype=tf.bool)
     if target == "least_likely":
-        return tf.argmin(tf.where(is_label, logits.dtype.max, logits), -1, tf.int32)
-    return tf.argmax(tf.where(is_label, logits.dtype.min, logits), -1, tf.int32)
+        return tf.argmin(tf.where(is_label, tf.float32.max, logits), -1, tf.int32)
+    return tf.argmax(tf.where(is_label, tf.float32.min, logits), -1, tf.int32)

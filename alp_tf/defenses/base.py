@@ -255,10 +255,7 @@ def _with_readable_errors(function):
             low, high = float(found[2]), float(found[3])
         if found[1] == "pixels":
             raise ValueError(threat_model.range_message(low, high))
-        raise ValueError(
-            f"labels span {low:g} to {high:g}, but the classifier returns {int(found[4]) + 1} logits: "
-            f"labels must lie in 0 to {found[4]}"
-        )
+        raise ValueError(contract.label_message(int(low), int(high), int(found[4]) + 1))
 
     return run
 

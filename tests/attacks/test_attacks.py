@@ -1,0 +1,306 @@
+"""What every attack promises, as one table over all attacks, and what sets each apart."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alp_tf import attacks, datasets
+from alp_tf.attacks import losses
+from tests.conftest import small_classifier
+
+STEPS = {"step_size": 0.03, "steps": 4}
+ATTACKS = {
+    "fgsm": lambda **options: attacks.FGSM(**options),
+    "bim": lambda **options: attacks.BIM(**STEPS, **options),
+    "pgd": lambda **options: attacks.PGD(**STEPS, **options),
+    "pgd, restarts": lambda **options: attacks.PGD(**STEPS, restarts=3, **options),
+    "pgd, best iterate": lambda **options: attacks.PGD(**STEPS, keep="best", **options),
+    "pgd, best of restarts": lambda **options: attacks.PGD(**STEPS, keep="best", restarts=2, **options),
+}
+LOSSES = (*losses.NAMED, attacks.Margin(confidence=3.0))
+TARGETS = (None, *losses.TARGETS)
+
+
+def classifier_for(shape, weights_scale=1.0):
+    model = small_classifier(shape)
+    model.set_weights([weights_scale * weights for weights in model.get_weights()])
+    return model
+
+
+def lengths(delta, norm):
+    flat = np.abs(delta.astype(np.float64)).reshape(len(delta), -1)
+    return flat.max(1) if norm == "linf" else np.sqrt((flat**2).sum(1))
+
+
+def assert_permitted(adversarial, images, attack):
+    adversarial = np.asarray(adversarial)
+    assert adversarial.shape == images.shape
+    assert adversarial.dtype == np.float32
+    assert np.isfinite(adversarial).all()
+    assert adversarial.min() >= 0
+    assert adversarial.max() <= 1
+    distance = lengths(adversarial.astype(np.float64) - images.astype(np.float64), attack.norm)
+    assert (distance <= attack.epsilon).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(sorted(ATTACKS)),
+    norm=st.sampled_from(["linf", "l2"]),
+    loss=st.sampled_from(LOSSES),
+    target=st.sampled_from(TARGETS),
+    epsilon=st.floats(0, 1),
+    shape=st.tuples(st.integers(1, 5), st.integers(3, 6), st.integers(3, 6), st.integers(1, 3)),
+    # Huge weights overflow to infinite logits and NaN gradients.
+    weights_scale=st.sampled_from([0.0, 1.0, 1e20]),
+    seed=st.integers(0, 2**40),
+)
+def test_results_are_permitted_finite_and_seeded(name, norm, loss, target, epsilon, shape, weights_scale, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(size=shape).astype(np.float32)
+    labels = rng.integers(0, 5, len(images))
+    attack = ATTACKS[name](epsilon=epsilon, norm=norm, loss=loss, target=target)
+    model = classifier_for(shape[1:], weights_scale)
+    adversarial = attack(model, images, labels, seed=seed)
+    assert_permitted(adversarial, images, attack)
+    np.testing.assert_array_equal(adversarial, attack(model, images, labels, seed=seed))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_attacks_raise_the_loss(name, norm, classifier, batch):
+    images, labels = batch
+    adversarial = ATTACKS[name](epsilon=0.1, norm=norm)(classifier, images, labels, seed=0)
+    loss = losses.CrossEntropy()
+    before, after = (loss(classifier(x), tf.constant(labels, tf.int32)).numpy() for x in (images, adversarial))
+    assert (after > before).all()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_graph_of_a_tf_function_gives_what_the_eager_call_gives(name, classifier, batch):
+    images, labels = batch
+    attack = ATTACKS[name](epsilon=0.1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 6, 6, 1]), tf.TensorSpec([None], tf.int64)])
+    def inside(images, labels):
+        return attack(classifier, images, labels, seed=7)
+
+    eager = attack(classifier, images, labels, seed=7)
+    np.testing.assert_allclose(inside(images, labels), eager, atol=1e-6)
+    assert inside(images[:4], labels[:4]).shape == (4, 6, 6, 1)
+    assert inside.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_a_value(name):
+    attack = ATTACKS[name](epsilon=0.1, target="random")
+    assert attack == ATTACKS[name](epsilon=0.1, target="random")
+    assert hash(attack) == hash(ATTACKS[name](epsilon=0.1, target="random"))
+    assert repr(attack).startswith(type(attack).__name__ + "(epsilon=0.1")
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(attack))
+    assert restored == attack
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        attack.epsilon = 0.2
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_epsilon_of_zero_changes_nothing(name, classifier, batch):
+    images, labels = batch
+    np.testing.assert_array_equal(ATTACKS[name](epsilon=0.0)(classifier, images, labels), images)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_empty_batch_stays_empty(name, classifier):
+    empty = np.zeros((0, 6, 6, 1), np.float32)
+    assert ATTACKS[name](epsilon=0.1)(classifier, empty, np.zeros(0, np.int32)).shape == (0, 6, 6, 1)
+
+
+def test_without_a_seed_every_call_differs(classifier, batch):
+    attack = attacks.PGD(epsilon=0.1, step_size=0.0, steps=0)
+    assert np.abs(attack(classifier, *batch) - attack(classifier, *batch)).max() > 0.01
+
+
+def test_fgsm_is_one_signed_step(classifier, batch):
+    images, labels = batch
+    variable = tf.Variable(images)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(losses.CrossEntropy()(classifier(variable), tf.constant(labels, tf.int32)))
+    expected = np.clip(images + 0.05 * np.sign(tape.gradient(loss, variable)), 0, 1)
+    np.testing.assert_allclose(attacks.FGSM(epsilon=0.05)(classifier, images, labels), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_pgd_is_the_textbook_loop(norm, classifier, batch):
+    images, labels = batch
+    epsilon, step = (0.1, 0.04) if norm == "linf" else (0.6, 0.2)
+    current = images.astype(np.float64)
+    for _ in range(5):
+        variable = tf.Variable(current.astype(np.float32))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(losses.CrossEntropy()(classifier(variable), tf.constant(labels, tf.int32)))
+        gradient = tape.gradient(loss, variable).numpy()
+        if norm == "linf":
+            current = np.clip(current + step * np.sign(gradient), images - epsilon, images + epsilon)
+        else:
+            current = current + step * gradient / np.sqrt((gradient**2).sum((1, 2, 3), keepdims=True))
+            delta = current - images
+            size = np.sqrt((delta**2).sum((1, 2, 3), keepdims=True))
+            current = images + delta * np.minimum(1, epsilon / size)
+        current = np.clip(current, 0, 1)
+    attack = attacks.BIM(epsilon=epsilon, step_size=step, steps=5, norm=norm)
+    np.testing.assert_allclose(attack(classifier, images, labels), current, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", losses.TARGETS)
+def test_targeted_attacks_approach_their_class(target, digits_classifier):
+    images, labels = next(iter(datasets.load("digits").test_batches(100)))
+    attack = attacks.PGD(epsilon=0.4, step_size=0.04, steps=30, target=target)
+    seed = tf.constant([3, 0], tf.int32)
+    target_seed = tf.random.split(seed, 2)[0]
+    goals = losses.target_classes(target, digits_classifier(images), tf.cast(labels, tf.int32), target_seed)
+    assert (goals != labels).numpy().all()
+    predictions = np.argmax(digits_classifier(attack(digits_classifier, images, labels, seed=seed)), -1)
+    assert np.mean(predictions == goals) > 0.8
+
+
+def test_targets_are_the_classes_they_are_named_after():
+    logits = tf.constant([[5.0, 4.0, -3.0, 0.0], [-9.0, 1.0, 2.0, 3.0]])
+    labels = tf.constant([0, 0])
+    seed = tf.constant([1, 2])
+    np.testing.assert_array_equal(losses.target_classes("runner_up", logits, labels, seed), [1, 3])
+    # The true class is never a target, also where it is the least likely.
+    np.testing.assert_array_equal(losses.target_classes("least_likely", logits, labels, seed), [2, 1])
+    many = losses.target_classes("random", tf.zeros([3000, 4]), tf.fill([3000], 2), seed).numpy()
+    assert set(many) == {0, 1, 3}
+    assert np.bincount(many, minlength=4)[[0, 1, 3]].min() > 900
+
+
+def test_margin_is_equation_4_and_its_confidence_is_madrys():
+    logits = np.array([[3.0, 1.0, 2.5], [0.0, 4.0, 1.0]], np.float32)
+    labels = np.array([0, 2])
+    # -relu(z_y - z_w): 3 - 2.5 for the first; the second is misclassified already.
+    np.testing.assert_allclose(attacks.Margin()(logits, labels), [-0.5, 0.0])
+    np.testing.assert_allclose(attacks.Margin(confidence=50.0)(logits, labels), [-50.5, -47.0])
+    # Targeted: how far the target is behind the best other class.
+    np.testing.assert_allclose(attacks.Margin()(logits, np.array([1, 1]), targeted=True), [-2.0, 0.0])
+
+
+@pytest.fixture
+def robust_setting(digits_classifier):
+    images, labels = next(iter(datasets.load("digits").test_batches(360)))
+
+    def robust_share(attack):
+        adversarial = attack(digits_classifier, images, labels, seed=5)
+        return np.mean(np.argmax(digits_classifier(adversarial), -1) == labels)
+
+    return robust_share
+
+
+def test_more_steps_and_more_restarts_are_never_weaker(robust_setting):
+    def best(**options):
+        return robust_setting(attacks.PGD(epsilon=0.12, step_size=0.03, keep="best", **options))
+
+    by_steps = [best(steps=steps) for steps in (0, 1, 3, 10, 30)]
+    assert by_steps == sorted(by_steps, reverse=True)
+    assert by_steps[-1] < by_steps[0] - 0.2
+    by_restarts = [
+        robust_setting(attacks.PGD(epsilon=0.12, step_size=0.03, steps=2, restarts=restarts)) for restarts in (1, 2, 5, 10)
+    ]
+    assert by_restarts == sorted(by_restarts, reverse=True)
+    assert by_restarts[-1] < by_restarts[0]
+
+
+def test_iterative_attacks_beat_a_single_step(robust_setting):
+    fgsm = robust_setting(attacks.FGSM(epsilon=0.15))
+    assert robust_setting(attacks.BIM(epsilon=0.15, step_size=0.02, steps=20)) < fgsm
+
+
+def batch_norm_classifier():
+    layers = [keras.Input((6, 6, 1)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+    return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(5)])
+
+
+@pytest.mark.parametrize("mode", ["inference", "train"])
+def test_attacks_leave_every_variable_as_it_was(mode, batch):
+    model = batch_norm_classifier()
+    before = [variable.numpy() for variable in model.variables]
+    attacks.PGD(epsilon=0.1, step_size=0.02, steps=3, restarts=2, batch_norm=mode)(model, *batch, seed=0)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_batch_norm_modes_attack_different_functions(batch):
+    model = batch_norm_classifier()
+    model.layers[1].moving_mean.assign([3.0, -3.0, 1.0, 0.5])
+    found = {
+        mode: attacks.BIM(epsilon=0.1, step_size=0.02, steps=5, batch_norm=mode)(model, *batch, seed=0)
+        for mode in ("inference", "train")
+    }
+    assert np.abs(found["inference"] - found["train"]).max() > 0.01
+
+
+def test_the_compiled_graph_follows_the_weights_and_is_made_once(classifier, batch):
+    attack = attacks.BIM(epsilon=0.1, step_size=0.1, steps=1)
+    first = attack(classifier, *batch).numpy()
+    classifier.set_weights([-weights for weights in classifier.get_weights()])
+    assert np.abs(attack(classifier, *batch).numpy() - first).max() > 0.05
+    images, labels = batch
+    for size in (1, 5, 7):
+        attack(classifier, images[:size], labels[:size])
+    assert attack._compiled(classifier, images.shape)[0].experimental_get_tracing_count() == 1
+
+
+def test_a_plain_function_can_be_attacked(batch):
+    weights = tf.constant(np.random.default_rng(0).normal(size=(36, 5)), tf.float32)
+    adversarial = attacks.FGSM(epsilon=0.1)(lambda images: tf.reshape(images, [-1, 36]) @ weights, *batch)
+    assert np.abs(adversarial - batch[0]).max() == pytest.approx(0.1, abs=1e-6)
+
+
+def test_mixed_precision_models_can_be_attacked(batch):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = small_classifier()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    attack = attacks.PGD(epsilon=0.1, step_size=0.02, steps=3)
+    assert_permitted(attack(model, *batch, seed=0), batch[0], attack)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: attacks.PGD(epsilon=8, step_size=2, steps=1), "8/255"),
+        (lambda: attacks.PGD(epsilon=0.1, step_size=2, steps=1), "step_size is 2"),
+        (lambda: attacks.PGD(epsilon=0.1, step_size=0.1, steps=-1), "steps is -1"),
+        (lambda: attacks.PGD(epsilon=0.1, step_size=0.1, steps=1, restarts=0), "restarts is 0"),
+        (lambda: attacks.PGD(epsilon=0.1, step_size=0.1, steps=1, keep="first"), "last, best"),
+        (lambda: attacks.PGD(epsilon=0.1, step_size=0.1, steps=1, norm="l7"), "linf, l2"),
+        (lambda: attacks.FGSM(epsilon=0.1, loss="hinge"), "cross_entropy, margin"),
+        (lambda: attacks.FGSM(epsilon=0.1, target="cat"), "least_likely"),
+        (lambda: attacks.FGSM(epsilon=0.1, batch_norm="eval"), "inference, train"),
+    ],
+)
+def test_impossible_attacks_are_refused_when_they_are_made(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "says"),
+    [
+        (np.zeros((2, 6, 6, 1), np.uint8), [0, 1], "uint8"),
+        (np.full((2, 6, 6, 1), 255, np.float32), [0, 1], "images / 255"),
+        (np.zeros((2, 6, 6, 1), np.float32), np.eye(5)[:2], "tf.argmax"),
+        (np.zeros((2, 6, 6, 1), np.float32), [0, 5], "labels span 0 to 5.*0 to 4"),
+        (np.zeros((2, 6, 6, 1), np.float32), [-1, 2], "labels span -1 to 2"),
+        (np.zeros((2, 6, 6, 1), np.float32), [0, 1, 2], "2 images but 3 labels"),
+    ],
+)
+def test_bad_batches_are_refused(images, labels, says, classifier):
+    with pytest.raises(ValueError, match=says):
+        attacks.FGSM(epsilon=0.1)(classifier, images, np.asarray(labels))
