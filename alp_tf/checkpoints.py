@@ -3,6 +3,8 @@
 import logging
 import pathlib
 import re
+import shutil
+import tempfile
 
 import tensorflow as tf
 
@@ -21,6 +23,7 @@ class Checkpoints:
         """Takes the objects to save by name, such as `classifier=model, optimizer=optimizer`."""
         self.directory = pathlib.Path(directory)
         self.keep = keep
+        self._items = tracked.values()
         self._tracked = tf.train.Checkpoint(**tracked)
 
     def save(self, step):
@@ -35,11 +38,14 @@ class Checkpoints:
         except tf.errors.OpError as error:
             self._delete(step)
             raise OSError(
-                f"the checkpoint of step {step} could not be written to {self.directory}: {_first_line(error)}. "
-                "Earlier checkpoints are unharmed; make room and run the same command again to go on"
+                f"the checkpoint of step {step} could not be written to {self.directory}: {self._why(error)}. Earlier "
+                "checkpoints are unharmed; make room and run the same command again to go on"
             ) from error
         for old in self.steps()[: -self.keep]:
             self._delete(old)
+        # What a kill in the middle of a write leaves behind.
+        for leftover in self.directory.glob("step-*_temp"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def restore(self):
         """Restores the newest checkpoint that can be read; says so when it must pass one over.
@@ -53,7 +59,10 @@ class Checkpoints:
                 self._tracked.read(self._prefix(step)).expect_partial()
                 return step
             logging.getLogger("alp_tf").warning(
-                "checkpoint of step %d in %s is damaged (%s); falling back to the one before", step, self.directory, fault
+                "checkpoint of step %d in %s is damaged (%s); falling back to the one before",
+                step,
+                self.directory,
+                fault,
             )
             self._delete(step)
         return 0
@@ -73,6 +82,16 @@ class Checkpoints:
             return _first_line(error)
         return None
 
+    def _why(self, error):
+        # TensorFlow drops the system's reason; a plain file of the same size meets it again.
+        size = sum(variable.numpy().nbytes for item in self._items for variable in item.variables)
+        try:
+            with tempfile.TemporaryFile(dir=self.directory) as probe:
+                probe.write(bytes(size))
+        except OSError as plain:
+            return plain.strerror
+        return _first_line(error)
+
     def _prefix(self, step):
         return str(self.directory / f"step-{step}")
 
@@ -80,6 +99,7 @@ class Checkpoints:
         # The index goes first: without it the rest is not taken for a checkpoint.
         for path in sorted(self.directory.glob(f"step-{step}.*"), key=lambda path: path.suffix != ".index"):
             path.unlink(missing_ok=True)
+        shutil.rmtree(f"{self._prefix(step)}_temp", ignore_errors=True)
 
 
 def _first_line(error):

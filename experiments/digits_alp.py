@@ -1,6 +1,6 @@
 """Adversarial logit pairing (Kannan 4.2.1) on the embedded digits.
 
-    python -m alp_tf.main --config=experiments/digits_alp.py
+python -m alp_tf.main --config=experiments/digits_alp.py
 """
 
 from alp_tf import recipes

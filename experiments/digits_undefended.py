@@ -1,6 +1,6 @@
 """An undefended network on the embedded digits: what an attack leaves of it.
 
-    python -m alp_tf.main --config=experiments/digits_undefended.py
+python -m alp_tf.main --config=experiments/digits_undefended.py
 """
 
 from alp_tf import recipes

@@ -114,6 +114,8 @@ def test_an_l2_epsilon_beyond_the_diagonal_is_refused():
         ThreatModel(epsilon=1.5 * 255, norm="l2").check_images(np.zeros((1, 32, 32, 3), np.float32))
 
 
-@pytest.mark.parametrize(("value", "text"), [(8 / 255, "8/255"), (0.3, "0.3"), (0.2, "0.2"), (1.5, "1.5"), (0.031, "0.031")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(8 / 255, "8/255"), (0.3, "0.3"), (0.2, "0.2"), (1.5, "1.5"), (0.031, "0.031")]
+)
 def test_epsilons_print_as_papers_print_them(value, text):
     assert pixel_fraction(value) == text

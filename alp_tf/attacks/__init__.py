@@ -1,9 +1,9 @@
 """Attacks: values that turn images into adversarial images of the same threat model.
 
-    attack = attacks.PGD(epsilon=0.3, step_size=0.01, steps=40)              # Kannan 5.1, Madry's MNIST attack
-    attack = attacks.PGD(epsilon=8/255, step_size=2/255, steps=200, loss="margin", restarts=10)
-    attack = attacks.PGD(epsilon=16/255, step_size=2/255, steps=10, target="least_likely")
-    adversarial = attack(model, images, labels, seed=0)
+attack = attacks.PGD(epsilon=0.3, step_size=0.01, steps=40)              # Kannan 5.1, Madry's MNIST attack
+attack = attacks.PGD(epsilon=8/255, step_size=2/255, steps=200, loss="margin", restarts=10)
+attack = attacks.PGD(epsilon=16/255, step_size=2/255, steps=10, target="least_likely")
+adversarial = attack(model, images, labels, seed=0)
 """
 
 from alp_tf.attacks.base import Attack

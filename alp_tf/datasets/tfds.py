@@ -1,6 +1,8 @@
 """Data sets from TensorFlow Datasets."""
 
 import os
+import socket
+import urllib.request
 
 import numpy as np
 import tensorflow_datasets
@@ -40,6 +42,8 @@ def _prepared(name, data_dir):
         raise ValueError(f"config.dataset.data_dir is {data_dir!r}, and there is no such directory; {_how_to(name)}")
     try:
         builder = tensorflow_datasets.builder(name, data_dir=where)
+        if not builder.data_path.exists():
+            _check_online()
         builder.download_and_prepare()
     # TFDS raises whatever its downloader met: DNS, HTTP, checksum, disk. All mean the same to the user.
     except Exception as error:
@@ -51,8 +55,14 @@ def _prepared(name, data_dir):
     return builder
 
 
+def _check_online():
+    # TFDS retries for minutes where there is no network at all; a look-up of its host tells at once.
+    if not urllib.request.getproxies():
+        socket.getaddrinfo("storage.googleapis.com", 443)
+
+
 def _how_to(name):
     return (
-        f"prepare it on a machine with internet access, python -c \"import tensorflow_datasets as tfds; "
+        f'prepare it on a machine with internet access, python -c "import tensorflow_datasets as tfds; '
         f"tfds.load('{name}', data_dir='DIR')\", copy DIR here and add --config.dataset.data_dir=DIR"
     )

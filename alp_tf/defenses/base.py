@@ -61,7 +61,9 @@ class Defense(keras.Model):
     ):
         super().__init__(**kwargs)
         if not isinstance(classifier, keras.Model):
-            raise ValueError(f"classifier is a {type(classifier).__name__}; a keras.Model that returns logits is needed")
+            raise ValueError(
+                f"classifier is a {type(classifier).__name__}; a keras.Model that returns logits is needed"
+            )
         threat_model.check_radius("noise", noise, "linf")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing is {label_smoothing!r}; it must lie in [0, 1]")
@@ -234,8 +236,6 @@ class Defense(keras.Model):
         first = next(iter(logits.values()))
         logs = self.compute_metrics(images, labels, first, sample_weight=sample_weight)
         return {name: value for name, value in logs.items() if name not in self._means or name in measured}
-
-
 
 
 def _assert_within(what, values, low, high):

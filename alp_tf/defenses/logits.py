@@ -29,9 +29,7 @@ class CleanLogitPairing(base.Defense):
 
     def penalties(self, logits):
         """See Defense."""
-        pairing = objectives.clean_logit_pairing(
-            logits["clean"], distance=self.distance, reduction=self.reduction
-        )
+        pairing = objectives.clean_logit_pairing(logits["clean"], distance=self.distance, reduction=self.reduction)
         return {"clean_logit_pairing": self.weight * pairing}
 
     def get_config(self):

@@ -89,7 +89,9 @@ def evaluate(model, data, *, attacks, examples=None, batch_size=None, seed=0, pr
     """
     for name, attack in attacks.items():
         if not isinstance(attack, Attack):
-            raise ValueError(f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)")
+            raise ValueError(
+                f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
+            )
     classifier.warn_unless_logits(model)
     batches = list(_batches(data, batch_size, examples))
     if not batches:

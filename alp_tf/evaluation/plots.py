@@ -38,7 +38,9 @@ def training_curves(path, rows):
     _save(figure, path)
 
 
-def adversarial_strip(path, images, adversarial, labels, clean_predictions, predictions, class_names, epsilon, limit=10):
+def adversarial_strip(
+    path, images, adversarial, labels, clean_predictions, predictions, class_names, epsilon, limit=10
+):
     """Rows of clean images, adversarial images and the perturbation, magnified; predictions above, errors in red.
 
     Args:

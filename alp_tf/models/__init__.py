@@ -1,6 +1,6 @@
 """Classifiers by name: plain Keras models from float32 pixels in [0, 1] to logits.
 
-    model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
+model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
 """
 
 from alp_tf import names

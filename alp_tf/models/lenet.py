@@ -2,7 +2,6 @@
 
 import keras
 
-
 INITIALIZERS = ("madry", "glorot")
 
 

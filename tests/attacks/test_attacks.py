@@ -209,7 +209,8 @@ def test_more_steps_and_more_restarts_are_never_weaker(robust_setting):
     assert by_steps == sorted(by_steps, reverse=True)
     assert by_steps[-1] < by_steps[0] - 0.2
     by_restarts = [
-        robust_setting(attacks.PGD(epsilon=0.12, step_size=0.03, steps=2, restarts=restarts)) for restarts in (1, 2, 5, 10)
+        robust_setting(attacks.PGD(epsilon=0.12, step_size=0.03, steps=2, restarts=restarts))
+        for restarts in (1, 2, 5, 10)
     ]
     assert by_restarts == sorted(by_restarts, reverse=True)
     assert by_restarts[-1] < by_restarts[0]

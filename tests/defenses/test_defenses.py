@@ -100,7 +100,9 @@ def test_one_step_descends_the_equation_of_the_paper(name, classifier, batch):
     adversarial = ATTACK(classifier, images, labels, seed=seeds[1])
     with tf.GradientTape() as tape:
         loss = DEFENSES[name][2](labels, classifier(images), classifier(adversarial))
-    expected = [w - 0.5 * g.numpy() for w, g in zip(start, tape.gradient(loss, classifier.trainable_weights), strict=True)]
+    expected = [
+        w - 0.5 * g.numpy() for w, g in zip(start, tape.gradient(loss, classifier.trainable_weights), strict=True)
+    ]
 
     defense.compile(keras.optimizers.SGD(0.5))
     logs = defense.train_on_batch(images, labels, return_dict=True)

@@ -1,0 +1,95 @@
+"""Splits are fixed, pixels are in [0, 1], and the order of batches depends on the seed and the step alone."""
+
+import numpy as np
+import pytest
+
+from alp_tf import datasets
+
+
+def take(batches, count):
+    return [(images.numpy(), labels.numpy()) for images, labels in batches.take(count)]
+
+
+def assert_equal_batches(first, second):
+    for (images, labels), (other_images, other_labels) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(images, other_images)
+        np.testing.assert_array_equal(labels, other_labels)
+
+
+def test_digits_are_split_in_proportion_and_disjoint():
+    data = datasets.load("digits")
+    assert data.image_shape == (8, 8, 1)
+    assert data.class_names == tuple("0123456789")
+    assert (len(data.train_labels), len(data.test_labels)) == (1437, 360)
+    shares = np.bincount(data.test_labels) / np.bincount(data.train_labels)
+    assert shares.min() > 0.24
+    assert shares.max() < 0.27
+    (images, labels), *_ = take(data.test_batches(360), 1)
+    assert images.dtype == np.float32
+    assert (images.min(), images.max()) == (0, 1)
+    assert labels.dtype == np.int32
+    # The split is part of every published number: it must never move.
+    assert labels[:10].tolist() == data.test_labels[:10].tolist() == [7, 6, 3, 7, 7, 3, 2, 8, 9, 3]
+
+
+def test_batches_repeat_with_the_seed_and_resume_at_any_step():
+    data = datasets.load("digits")
+    whole = take(data.train_batches(100, seed=4), 40)
+    assert_equal_batches(whole, take(data.train_batches(100, seed=4), 40))
+    # 14 steps an epoch: in the first epoch, at its end, and beyond.
+    for start in (1, 13, 14, 31):
+        assert_equal_batches(whole[start:], take(data.train_batches(100, seed=4, start_step=start), 40 - start))
+    assert not np.array_equal(whole[0][1], take(data.train_batches(100, seed=5), 1)[0][1])
+    assert not np.array_equal(whole[0][1], whole[14][1])
+
+
+def test_an_epoch_shows_each_image_once():
+    data = datasets.load("digits")
+    images = np.concatenate([images for images, _ in take(data.train_batches(479, seed=0), 3)])
+    assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(
+        np.unique(data.train_images.reshape(1437, -1), axis=0)
+    )
+
+
+def test_test_batches_keep_their_order_and_stop_at_examples():
+    data = datasets.load("digits")
+    sizes = [len(labels) for _, labels in take(data.test_batches(100, examples=250), 9)]
+    assert sizes == [100, 100, 50]
+    assert sum(len(labels) for _, labels in take(data.test_batches(100), 9)) == 360
+
+
+def test_bad_sizes_and_names_are_refused():
+    data = datasets.load("digits")
+    with pytest.raises(ValueError, match="1437 training images"):
+        data.train_batches(2000, seed=0)
+    with pytest.raises(ValueError, match="360 test images"):
+        data.test_batches(10, examples=1000)
+    with pytest.raises(ValueError, match="did you mean 'mnist'"):
+        datasets.load("minst")
+
+
+@pytest.mark.parametrize("fails", ["the network", "the download"])
+def test_a_set_that_is_not_there_says_how_to_prepare_it(fails, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(f"{fails} is not there")
+
+    def resolve(*_):
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse if fails == "the network" else resolve)
+    monkeypatch.setattr("tensorflow_datasets.core.DatasetBuilder.download_and_prepare", refuse)
+    with pytest.raises(ValueError, match=f"OSError: {fails}"):
+        datasets.load("mnist", data_dir=str(tmp_path))
+    with pytest.raises(ValueError, match=r"(?s)tfds.load\('mnist'.*--config.dataset.data_dir=DIR"):
+        datasets.load("mnist", data_dir=str(tmp_path))
+    with pytest.raises(ValueError, match="no such directory"):
+        datasets.load("mnist", data_dir=str(tmp_path / "nowhere"))
+
+
+def test_mnist_is_the_real_one(data_dir):
+    data = datasets.load("mnist", data_dir=data_dir)
+    assert (len(data.train_labels), len(data.test_labels)) == (60_000, 10_000)
+    assert data.image_shape == (28, 28, 1)
+    # Known sums of the original files.
+    assert np.bincount(data.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert data.test_images.mean() == pytest.approx(33.79, abs=0.01)

@@ -1,0 +1,46 @@
+"""The networks are those of the papers, parameter by parameter."""
+
+import keras
+import numpy as np
+import pytest
+
+from alp_tf import models
+
+
+def test_lenet_is_madrys():
+    model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
+    assert model.count_params() == 3_274_634
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    assert shapes == [(5, 5, 1, 32), (32,), (5, 5, 32, 64), (64,), (3136, 1024), (1024,), (1024, 10), (10,)]
+    kernels, biases = model.get_weights()[::2], model.get_weights()[1::2]
+    for kernel in kernels:
+        # A normal of deviation 0.1, cut off at two deviations, which leaves 0.88 of it.
+        assert np.abs(kernel).max() <= 0.2
+        assert kernel.std() == pytest.approx(0.088, rel=0.1)
+    for bias in biases:
+        np.testing.assert_array_equal(bias, np.float32(0.1))
+
+
+def test_lenet_can_start_from_glorots_weights():
+    model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10, initializer="glorot")
+    assert model.count_params() == 3_274_634
+    for bias in model.get_weights()[1::2]:
+        assert not bias.any()
+
+
+@pytest.mark.parametrize(("name", "shape", "classes"), [("lenet", (32, 32, 3), 7), ("digits_cnn", (8, 8, 1), 10)])
+def test_models_return_logits_and_load_without_this_package(name, shape, classes, tmp_path):
+    model = models.build(name, input_shape=shape, num_classes=classes)
+    images = np.random.default_rng(0).uniform(size=(3, *shape)).astype(np.float32)
+    logits = model(images)
+    assert logits.shape == (3, classes)
+    assert np.abs(np.sum(logits, 1) - 1).min() > 1e-3
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_allclose(keras.models.load_model(tmp_path / "model.keras")(images), logits, atol=1e-5)
+
+
+def test_unknown_names_and_options_are_refused():
+    with pytest.raises(ValueError, match="did you mean 'lenet'"):
+        models.build("lennet", input_shape=(28, 28, 1), num_classes=10)
+    with pytest.raises(ValueError, match="madry, glorot"):
+        models.build("lenet", input_shape=(28, 28, 1), num_classes=10, initializer="zeros")

@@ -1,0 +1,115 @@
+"""What a user types: help, one clear line for every mistake, and a workdir that no mistake harms."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SHORT = ["--config.train.steps=4", "--config.train.checkpoint_every=2", "--config.evaluation.examples=10"]
+
+
+def run(*arguments, cwd=ROOT, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(("command", "flag"), [("main", "--workdir"), ("reproduce", "--table")])
+def test_help_shows_commands_and_flags(command, flag):
+    result = run(f"alp_tf.{command}", "--help")
+    assert result.returncode == 0
+    assert f"python -m alp_tf.{command} --" in result.stdout
+    assert flag in result.stdout
+
+
+MISTAKES = {
+    "no config": ([], "--config=experiments/NAME.py"),
+    "unknown file": (["--config=experiments/digits_apl.py"], "did you mean 'experiments/digits_alp.py'"),
+    "unknown flag": (["--config=experiments/digits_alp.py", "--workdri=x"], "workdir"),
+    "stray argument": (["--config=experiments/digits_alp.py", "x"], "unexpected argument 'x'"),
+    "unknown group": (["--config=experiments/digits_alp.py", "--config.trian.steps=5"], "did you mean 'train'"),
+    "unknown field": (["--config=experiments/digits_alp.py", "--config.train.step=5"], "did you mean 'steps'"),
+    "group for a field": (["--config=experiments/digits_alp.py", "--config.train=5"], "is a group of fields"),
+    "field of a value": (["--config=experiments/digits_alp.py", "--config.seed.x=5"], "is a value"),
+    "wrong type": (["--config=experiments/digits_alp.py", "--config.train.steps=many"], "many"),
+    "unknown model": (["--config=experiments/digits_alp.py", "--config.model.name=lenett"], "did you mean 'lenet'"),
+    "unknown defence": (["--config=experiments/digits_alp.py", "--config.defense.name=alp"], "Known: adversarial"),
+    "unknown attack": (["--config=experiments/digits_alp.py", "--config.defense.attack.name=pdg"], "mean 'pgd'"),
+    "unknown data": (["--config=experiments/digits_alp.py", "--config.dataset.name=minst"], "did you mean 'mnist'"),
+    "epsilon of 8": (["--config=experiments/digits_alp.py", "--config.defense.attack.epsilon=8"], "write 8/255"),
+    "no such data directory": (
+        ["--config=experiments/mnist_alp.py", "--config.dataset.data_dir=nowhere"],
+        "--config.dataset.data_dir=DIR",
+    ),
+    "unused field": (["--config=experiments/digits_undefended.py", "--config.defense.weight=1"], "has no weight"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_line_and_status_2(mistake, tmp_path):
+    arguments, says = MISTAKES[mistake]
+    result = run("alp_tf.main", *arguments, f"--workdir={tmp_path / 'run'}")
+    assert result.returncode == 2, result.stderr
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_reproduce_names_its_tables():
+    for arguments, says in (([], "--table=digits"), (["--table=digit"], "did you mean 'digits'")):
+        result = run("alp_tf.reproduce", *arguments)
+        assert result.returncode == 2
+        assert says in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_fractions_are_numbers_and_the_default_workdir_is_named_after_the_experiment(tmp_path):
+    experiments = ROOT / "experiments"
+    result = run(
+        "alp_tf.main",
+        f"--config={experiments / 'digits_alp.py'}",
+        "--config.defense.attack.epsilon=51/255",
+        *SHORT,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert '"epsilon": 0.2,' in (tmp_path / "runs" / "digits_alp" / "config.json").read_text()
+    assert "| pgd | linf 0.2 | 10 |" in result.stdout
+
+
+def test_a_workdir_that_cannot_be_written_gets_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("alp_tf.main", "--config=experiments/digits_alp.py", *SHORT, f"--workdir={tmp_path / 'file' / 'run'}")
+    assert result.returncode == 2
+    assert "Not a directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_full_disk_gets_one_line_and_room_again_finishes_the_run(tmp_path):
+    """A file system of half a megabyte stands in for the disk; mounting it needs root."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", small], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    command = ["alp_tf.main", "--config=experiments/digits_alp.py", *SHORT, f"--workdir={small / 'run'}"]
+    try:
+        result = run(*command)
+        assert result.returncode == 2, result.stderr
+        assert "No space left" in result.stderr
+        assert "Traceback" not in result.stderr
+        subprocess.run(["mount", "-o", "remount,size=50m", small], check=True)
+        result = run(*command)
+        assert result.returncode == 0, result.stderr
+        assert (small / "run" / "results.json").exists()
+    finally:
+        subprocess.run(["umount", small], check=True)
