@@ -3,14 +3,12 @@
 import json
 import math
 import pathlib
-import sys
 import time
 
 import keras
 import tensorflow as tf
-import tqdm
 
-from alp_tf import files
+from alp_tf import files, progress
 
 
 class History:
@@ -79,29 +77,16 @@ class KeepPeriod(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar over the whole run with the time left; a plain line a period where the output is no terminal."""
+    """A bar over the whole run, with the loss and the accuracies of the current period."""
 
     def __init__(self, *, total, start_step, label):
         super().__init__()
-        self._total, self._step, self._label = total, start_step, label
-
-    def on_train_begin(self, logs=None):
-        self._started, self._first = time.perf_counter(), self._step
-        self._bar = tqdm.tqdm(
-            total=self._total, initial=self._step, desc=self._label, unit="step", disable=None, dynamic_ncols=True
-        )
+        self._bar = progress.bar(total, label, "step", initial=start_step)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._step += 1
-        self._bar.update()
-        if not self._bar.disable and self._step % 10 == 0:
+        if self._bar.n % 10 == 0:
             self._bar.set_postfix_str(_short(logs), refresh=False)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self._bar.disable:
-            left = (time.perf_counter() - self._started) / (self._step - self._first) * (self._total - self._step)
-            line = f"{self._label}: step {self._step}/{self._total}, {left / 60:.1f} min left, {_short(logs)}"
-            print(line, file=sys.stderr, flush=True)
+        self._bar.update()
 
     def on_train_end(self, logs=None):
         self._bar.close()

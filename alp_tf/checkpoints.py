@@ -20,11 +20,13 @@ class Checkpoints:
     """
 
     def __init__(self, directory, *, keep=2, **tracked):
-        """Takes the objects to save by name, such as `classifier=model, optimizer=optimizer`."""
+        """Takes the built Keras objects to save by name, such as `classifier=model, optimizer=optimizer`."""
         self.directory = pathlib.Path(directory)
         self.keep = keep
-        self._items = tracked.values()
-        self._tracked = tf.train.Checkpoint(**tracked)
+        # Lists of variables and not the objects themselves: of a Dropout layer's random state, TensorFlow's own
+        # tracking knows nothing.
+        self._variables = {name: [variable.value for variable in item.variables] for name, item in tracked.items()}
+        self._tracked = tf.train.Checkpoint(**self._variables)
 
     def save(self, step):
         """Writes the checkpoint of that step, then deletes all but the newest `keep`.
@@ -56,7 +58,7 @@ class Checkpoints:
         for step in reversed(self.steps()):
             fault = self._fault(step)
             if fault is None:
-                self._tracked.read(self._prefix(step)).expect_partial()
+                self._tracked.read(self._prefix(step)).assert_consumed()
                 return step
             logging.getLogger("alp_tf").warning(
                 "checkpoint of step %d in %s is damaged (%s); falling back to the one before",
@@ -84,7 +86,7 @@ class Checkpoints:
 
     def _why(self, error):
         # TensorFlow drops the system's reason; a plain file of the same size meets it again.
-        size = sum(variable.numpy().nbytes for item in self._items for variable in item.variables)
+        size = sum(variable.numpy().nbytes for group in self._variables.values() for variable in group)
         try:
             with tempfile.TemporaryFile(dir=self.directory) as probe:
                 probe.write(bytes(size))

@@ -218,19 +218,10 @@ def _used(cls, options):
 
 
 def _parameters(builder):
-    """Keyword parameters of a function or class, by name.
-
-    A defence hands what it does not know to its base class, so the bases' parameters are its own too.
-    """
-    makers = [builder]
-    if inspect.isclass(builder):
-        own = builder.__mro__[: builder.__mro__.index(keras.Model)] if issubclass(builder, keras.Model) else [builder]
-        makers = [vars(cls)["__init__"] for cls in own if "__init__" in vars(cls)]
-    found = {}
-    for maker in makers:
-        parameters = inspect.signature(maker).parameters.values()
-        found.update({p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in found})
-    return found
+    """Keyword parameters of a model's function, a defence or an attack, by name."""
+    if inspect.isclass(builder) and issubclass(builder, defenses.Defense):
+        return builder.options()
+    return inspect.signature(builder).parameters
 
 
 def _check_used(kind, options, registry, overridden, path):

@@ -98,3 +98,15 @@ def test_a_write_that_fails_says_so_and_keeps_the_older_ones(kept, monkeypatch):
     with pytest.raises(OSError, match="No space left on device.*unharmed"):
         kept.save(2)
     assert kept.restore() == 1
+
+
+def test_the_random_state_of_dropout_is_kept(tmp_path):
+    model = keras.Sequential([keras.Input((200,)), keras.layers.Dropout(0.5)])
+    checkpoints = Checkpoints(tmp_path, classifier=model)
+    ones = np.ones((1, 200), np.float32)
+    model(ones, training=True)
+    checkpoints.save(1)
+    expected = [model(ones, training=True).numpy() for _ in range(2)]
+    assert np.abs(expected[0] - expected[1]).max() > 0
+    assert checkpoints.restore() == 1
+    np.testing.assert_array_equal([model(ones, training=True).numpy() for _ in range(2)], expected)

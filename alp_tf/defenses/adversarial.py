@@ -26,10 +26,6 @@ class AdversarialTraining(base.Defense):
             raise ValueError(f"attack is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)")
         self.attack = attack
 
-    def get_config(self):
-        """See Defense."""
-        return {**super().get_config(), "attack": keras.saving.serialize_keras_object(self.attack)}
-
 
 @keras.saving.register_keras_serializable("alp_tf")
 class MixedMinibatchPGD(AdversarialTraining):
@@ -52,10 +48,6 @@ class MixedMinibatchPGD(AdversarialTraining):
         if self.form == "mean":
             return super().classification_loss(cross_entropies)
         return tf.add_n([tf.reduce_mean(losses) for losses in cross_entropies.values()])
-
-    def get_config(self):
-        """See Defense."""
-        return {**super().get_config(), "form": self.form}
 
 
 @keras.saving.register_keras_serializable("alp_tf")
@@ -81,8 +73,3 @@ class AdversarialLogitPairing(MixedMinibatchPGD):
             logits["clean"], logits["adversarial"], distance=self.distance, reduction=self.reduction
         )
         return {"logit_pairing": self.weight * pairing}
-
-    def get_config(self):
-        """See Defense."""
-        own = {"weight": self.weight, "distance": self.distance, "reduction": self.reduction}
-        return {**super().get_config(), **own}

@@ -13,6 +13,7 @@ backward pass. A new defence is a small class that says which examples it trains
             return {"my_penalty": self.weight * f(logits["clean"], logits["adversarial"])}
 """
 
+import inspect
 import random
 import re
 
@@ -153,25 +154,33 @@ class Defense(keras.Model):
             self.test_function = _with_readable_errors(self.test_function)
         return self.test_function
 
+    @classmethod
+    def options(cls):
+        """The keyword arguments of the constructor, its base classes' included: name -> inspect.Parameter.
+
+        Each is kept in an attribute of its name; configurations and saved models are made from them.
+        """
+        found = {}
+        for owner in cls.__mro__[: cls.__mro__.index(keras.Model)]:
+            for parameter in inspect.signature(vars(owner).get("__init__", lambda: None)).parameters.values():
+                if parameter.kind is parameter.KEYWORD_ONLY:
+                    found.setdefault(parameter.name, parameter)
+        return found
+
     def get_config(self):
         """The constructor's arguments, for Keras serialisation."""
-        return {
-            **super().get_config(),
-            "classifier": keras.saving.serialize_keras_object(self.classifier),
-            "noise": self.noise,
-            "clip_noise": self.clip_noise,
-            "label_smoothing": self.label_smoothing,
-            "evaluation_attack": keras.saving.serialize_keras_object(self.evaluation_attack),
-            "seed": self.seed,
-        }
+        own = {name: getattr(self, name) for name in ("classifier", *self.options())}
+        return {**super().get_config(), **keras.saving.serialize_keras_object(own)}
 
     @classmethod
     def from_config(cls, config):
         """Inverse of get_config."""
-        for name in ("classifier", "attack", "evaluation_attack"):
-            if config.get(name) is not None:
-                config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+                for name, value in config.items()
+            }
+        )
 
     def _unpacked(self, data):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -32,11 +32,6 @@ class CleanLogitPairing(base.Defense):
         pairing = objectives.clean_logit_pairing(logits["clean"], distance=self.distance, reduction=self.reduction)
         return {"clean_logit_pairing": self.weight * pairing}
 
-    def get_config(self):
-        """See Defense."""
-        own = {"weight": self.weight, "distance": self.distance, "reduction": self.reduction}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable("alp_tf")
 class LogitSqueezing(base.Defense):
@@ -57,10 +52,6 @@ class LogitSqueezing(base.Defense):
     def penalties(self, logits):
         """See Defense."""
         return {"logit_squeezing": self.weight * objectives.logit_squeezing(logits["clean"], form=self.form)}
-
-    def get_config(self):
-        """See Defense."""
-        return {**super().get_config(), "weight": self.weight, "form": self.form}
 
 
 @keras.saving.register_keras_serializable("alp_tf")
@@ -86,10 +77,6 @@ class LogitSimilarity(base.Defense):
         similarity = objectives.logit_similarity(logits["clean"], gamma=self.gamma, form=self.form)
         return {"logit_similarity": self.weight * similarity}
 
-    def get_config(self):
-        """See Defense."""
-        return {**super().get_config(), "weight": self.weight, "gamma": self.gamma, "form": self.form}
-
 
 @keras.saving.register_keras_serializable("alp_tf")
 class BatchLogitSqueezing(base.Defense):
@@ -111,7 +98,3 @@ class BatchLogitSqueezing(base.Defense):
         """See Defense."""
         squeezing = objectives.batch_logit_squeezing(logits["clean"], form=self.form)
         return {"batch_logit_squeezing": self.weight * squeezing}
-
-    def get_config(self):
-        """See Defense."""
-        return {**super().get_config(), "weight": self.weight, "form": self.form}

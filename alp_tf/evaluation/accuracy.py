@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
+from alp_tf import progress
 from alp_tf.attacks import Attack, classifier
 
 _Z95 = 1.959963984540054
@@ -69,7 +69,7 @@ class Report:
         return "\n".join([head, "|---|---|---:|---:|---:|---:|---:|", *rows])
 
 
-def evaluate(model, data, *, attacks, examples=None, batch_size=None, seed=0, progress=True):
+def evaluate(model, data, *, attacks, examples=None, batch_size=None, seed=0, show_progress=True):
     """Measures the accuracy of a model on images as they are and under each attack.
 
     Args:
@@ -79,7 +79,7 @@ def evaluate(model, data, *, attacks, examples=None, batch_size=None, seed=0, pr
       examples: stop after so many; None or 0 for all.
       batch_size: images attacked at a time; None keeps the data set's own batches (200 for arrays).
       seed: fixes the random starts; a batch's depend on the seed and its position alone.
-      progress: show a bar with the time left.
+      show_progress: show a bar with the time left.
 
     Returns:
       Report with one Evaluation for each attack.
@@ -100,7 +100,8 @@ def evaluate(model, data, *, attacks, examples=None, batch_size=None, seed=0, pr
     clean = np.concatenate([predict(images) == labels for images, labels in batches])
     return Report(
         tuple(
-            _attacked(name, attack, model, predict, batches, clean, seed, progress) for name, attack in attacks.items()
+            _attacked(name, attack, model, predict, batches, clean, seed, show_progress)
+            for name, attack in attacks.items()
         )
     )
 
@@ -126,11 +127,10 @@ def percent(share):
     return f"{100 * share:.2f} %"
 
 
-def _attacked(name, attack, model, predict, batches, clean, seed, progress):
+def _attacked(name, attack, model, predict, batches, clean, seed, show_progress):
     robust, started, timed_images = [], None, 0
-    bar = tqdm.tqdm(total=len(clean), desc=name, unit="image", disable=None if progress else True, dynamic_ncols=True)
     began = time.perf_counter()
-    with bar:
+    with progress.bar(len(clean), name, "image", shown=show_progress) as bar:
         for index, (images, labels) in enumerate(batches):
             adversarial = attack(model, images, labels, seed=_batch_seed(seed, index))
             robust.append(predict(adversarial) == labels)
