@@ -11,6 +11,7 @@ operations to that graph. A new attack is one class with one method, `perturb`.
 import dataclasses
 import weakref
 
+import keras
 import tensorflow as tf
 
 from alp_tf.attacks import classifier, losses
@@ -110,7 +111,10 @@ class Attack:
     @classmethod
     def from_config(cls, config):
         """Inverse of get_config."""
-        return cls(**{name: tuple(value) if name == "bounds" else value for name, value in config.items()})
+        config = {**config, "bounds": tuple(config["bounds"])}
+        if isinstance(config.get("loss"), dict):
+            config["loss"] = keras.saving.deserialize_keras_object(config["loss"])
+        return cls(**config)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,7 @@ class GradientAttack(Attack):
         if self.target is None:
             return lambda logits: loss(logits, labels)
         targets = losses.target_classes(self.target, logits_of(images), labels, seed)
-        return lambda logits: loss(logits, targets, targeted=True)
+        return lambda logits: loss(logits, labels, targets)
 
 
 def input_gradient(logits_of, objective, images):

@@ -1,28 +1,47 @@
 """Losses that attacks raise, and the classes that targeted attacks aim at.
 
-A loss maps float32 logits [batch, classes] and int32 labels [batch] to float32 [batch]; attacks maximise it. With
-`targeted=True` the labels are the classes to reach, and a higher value means nearer to them.
+A loss maps float32 logits [batch, classes] and int32 labels [batch] to float32 [batch]; attacks maximise it. Given
+`targets` as well, int32 [batch], a higher value means nearer to those classes.
 """
 
 import dataclasses
 
+import keras
 import tensorflow as tf
 
 TARGETS = ("least_likely", "random", "runner_up")
 
 
+class Loss:
+    """What lets a loss be saved as part of an attack."""
+
+    def get_config(self):
+        """The constructor's arguments, for Keras serialisation."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Inverse of get_config."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("alp_tf")
 @dataclasses.dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Loss):
     """Cross-entropy of the true class (Kannan equation 1; Shafahi equation 3), or minus that of the target."""
 
-    def __call__(self, logits, labels, *, targeted=False):
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-        return -loss if targeted else loss
+    def __call__(self, logits, labels, targets=None):
+        if targets is None:
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
 
 
+@keras.saving.register_keras_serializable("alp_tf")
 @dataclasses.dataclass(frozen=True)
-class Margin:
+class Margin(Loss):
     """Carlini-Wagner margin, -relu(z_y - max_{j != y} z_j + confidence) (Shafahi equation 4).
+
+    Targeted at t it is -relu(max_{j != t} z_j - z_t + confidence).
 
     Attributes:
       confidence: 0 in Shafahi, where the gradient vanishes once an example is misclassified; 50 in Madry's code,
@@ -31,9 +50,9 @@ class Margin:
 
     confidence: float = 0.0
 
-    def __call__(self, logits, labels, *, targeted=False):
-        chosen, best_other = split_logits(logits, labels)
-        margin = best_other - chosen if targeted else chosen - best_other
+    def __call__(self, logits, labels, targets=None):
+        chosen, best_other = split_logits(logits, labels if targets is None else targets)
+        margin = chosen - best_other if targets is None else best_other - chosen
         return -tf.nn.relu(margin + self.confidence)
 
 

@@ -96,11 +96,12 @@ def test_the_graph_of_a_tf_function_gives_what_the_eager_call_gives(name, classi
     assert inside.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_is_a_value(name):
-    attack = ATTACKS[name](epsilon=0.1, target="random")
-    assert attack == ATTACKS[name](epsilon=0.1, target="random")
-    assert hash(attack) == hash(ATTACKS[name](epsilon=0.1, target="random"))
+def test_an_attack_is_a_value(name, loss):
+    attack, same = (ATTACKS[name](epsilon=0.1, target="random", loss=loss) for _ in range(2))
+    assert attack == same
+    assert hash(attack) == hash(same)
     assert repr(attack).startswith(type(attack).__name__ + "(epsilon=0.1")
     restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(attack))
     assert restored == attack
@@ -187,7 +188,7 @@ def test_margin_is_equation_4_and_its_confidence_is_madrys():
     np.testing.assert_allclose(attacks.Margin()(logits, labels), [-0.5, 0.0])
     np.testing.assert_allclose(attacks.Margin(confidence=50.0)(logits, labels), [-50.5, -47.0])
     # Targeted: how far the target is behind the best other class.
-    np.testing.assert_allclose(attacks.Margin()(logits, np.array([1, 1]), targeted=True), [-2.0, 0.0])
+    np.testing.assert_allclose(attacks.Margin()(logits, labels, np.array([1, 1])), [-2.0, 0.0])
 
 
 @pytest.fixture
