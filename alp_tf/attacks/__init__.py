@@ -6,12 +6,13 @@ attack = attacks.PGD(epsilon=16/255, step_size=2/255, steps=10, target="least_li
 adversarial = attack(model, images, labels, seed=0)
 """
 
+from alp_tf.attacks.apgd import APGD
 from alp_tf.attacks.base import Attack
 from alp_tf.attacks.bim import BIM
 from alp_tf.attacks.fgsm import FGSM
-from alp_tf.attacks.losses import CrossEntropy, Margin
+from alp_tf.attacks.losses import DLR, CrossEntropy, Margin
 from alp_tf.attacks.pgd import PGD
 
-NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM}
+NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM, "apgd": APGD}
 
-__all__ = ["Attack", "BIM", "CrossEntropy", "FGSM", "Margin", "NAMED", "PGD"]
+__all__ = ["APGD", "Attack", "DLR", "BIM", "CrossEntropy", "FGSM", "Margin", "NAMED", "PGD"]

@@ -92,11 +92,12 @@ class Attack:
             reference = weakref.ref(model)
 
             @tf.function(
+                autograph=False,
                 input_signature=[
                     tf.TensorSpec([None, *shape[1:]], tf.float32),
                     tf.TensorSpec([None], tf.int32),
                     tf.TensorSpec([2], tf.int32),
-                ]
+                ],
             )
             def run(images, labels, seed):
                 return self.perturb(reference(), images, labels, seed)
@@ -124,21 +125,20 @@ class GradientAttack(Attack):
     Attributes:
       loss: `cross_entropy`, `margin` (Carlini-Wagner, Shafahi equation 4), `margin_50` (Madry's), or a function of
         logits and labels from `attacks.losses`.
-      target: None climbs the loss of the true class; `least_likely`, `random` or `runner_up` descend towards that
-        class.
+      target: None climbs the loss of the true class; `least_likely`, `random`, `runner_up`, or k for the class whose
+        logit is the k-th largest, push towards that class.
       batch_norm: `inference` attacks the model as it will be used. `train` normalises with the statistics of the
         attacked batch (and keeps dropout on), and leaves the moving averages as they were.
     """
 
     loss: str = "cross_entropy"
-    target: str | None = None
+    target: str | int | None = None
     batch_norm: str = "inference"
 
     def __post_init__(self):
         super().__post_init__()
         losses.named(self.loss)
-        if self.target is not None and self.target not in losses.TARGETS:
-            raise ValueError(f"target is {self.target!r}; it must be None or one of {', '.join(losses.TARGETS)}")
+        losses.check_target(self.target)
         if self.batch_norm not in classifier.BATCH_NORM_MODES:
             raise ValueError(
                 f"batch_norm is {self.batch_norm!r}; it must be one of {', '.join(classifier.BATCH_NORM_MODES)}"
@@ -165,6 +165,53 @@ def input_gradient(logits_of, objective, images):
         values = objective(logits)
     gradients = tape.gradient(values, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return values, logits, gradients
+
+
+def stronger(candidate, incumbent):
+    """Of each example the attempt that fools the model, or else the one of higher loss; the incumbent on ties.
+
+    Args:
+      candidate, incumbent: (images, whether each fools the model [batch], losses [batch]).
+    """
+    fools, fooled = candidate[1], incumbent[1]
+    wins = (fools & ~fooled) | ((fools == fooled) & (candidate[2] > incumbent[2]))
+    return (
+        tf.where(pixelwise(wins), candidate[0], incumbent[0]),
+        fools | fooled,
+        tf.where(wins, candidate[2], incumbent[2]),
+    )
+
+
+def strongest_restart(run, restarts, seed):
+    """The strongest attempt of each example over independent runs.
+
+    Args:
+      run: function of a seed that returns an attempt, see `stronger`.
+      restarts: how many runs; run i is the same whatever their number, so that more are never weaker.
+      seed: int32 [2].
+
+    Returns:
+      Images.
+    """
+
+    def again(index, best):
+        return index + 1, stronger(run(tf.random.fold_in(seed, index)), best)
+
+    first = run(tf.random.fold_in(seed, 0))
+    if restarts == 1:
+        return first[0]
+    return tf.while_loop(lambda i, _: i < restarts, again, (tf.constant(1), first), parallel_iterations=1)[1][0]
+
+
+def pixelwise(values):
+    """One value an example, shaped to be combined with images."""
+    return values[:, None, None, None]
+
+
+def check_count(name, value, least):
+    """Raises ValueError unless `value` is an integer of at least `least`."""
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be an integer of at least {least}")
 
 
 def as_seed(seed):

@@ -1,5 +1,6 @@
 """What attacks and defences ask of a classifier: logits for float images, and integer labels."""
 
+import contextlib
 import warnings
 
 import keras
@@ -96,19 +97,22 @@ def warn_unless_logits(model):
     return False
 
 
-class frozen_state:
-    """Context that puts a model's non-trainable variables back as they were.
+@contextlib.contextmanager
+def logits_in_mode(model, batch_norm):
+    """A context that gives the logits function of an attack's BatchNorm mode.
 
-    An attack with `batch_norm="train"` normalises with the statistics of its own batch; its iterates must not leak
-    into the moving averages that the model will use later.
+    In mode "train" the model normalises with the statistics of the attacked batch; when the context ends, its
+    variables are as they were, for the iterates must not leak into the averages that the model will use later.
+
+    Args:
+      model: see logits_function.
+      batch_norm: one of BATCH_NORM_MODES.
     """
-
-    def __init__(self, model):
-        self._variables = [variable.value for variable in getattr(model, "non_trainable_variables", [])]
-
-    def __enter__(self):
-        self._before = [tf.identity(variable) for variable in self._variables]
-
-    def __exit__(self, *exception):
-        for variable, value in zip(self._variables, self._before, strict=True):
-            variable.assign(value)
+    if batch_norm == "inference":
+        yield logits_function(model)
+        return
+    variables = [variable.value for variable in getattr(model, "non_trainable_variables", [])]
+    before = [tf.identity(variable) for variable in variables]
+    yield logits_function(model, training=True)
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)

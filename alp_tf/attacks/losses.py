@@ -56,7 +56,34 @@ class Margin(Loss):
         return -tf.nn.relu(margin + self.confidence)
 
 
-NAMED = {"cross_entropy": CrossEntropy(), "margin": Margin(), "margin_50": Margin(confidence=50.0)}
+@keras.saving.register_keras_serializable("alp_tf")
+@dataclasses.dataclass(frozen=True)
+class DLR(Loss):
+    """Difference of logits ratio (Croce & Hein 2020): a margin that no rescaling of the logits can flatten.
+
+    Untargeted, -(z_y - max_{j != y} z_j) / (z_(1) - z_(3)), z_(k) being the k-th largest logit; targeted at t,
+    -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2).
+
+    Raises:
+      ValueError: fewer than 3 classes, or 4 when targeted.
+    """
+
+    def __call__(self, logits, labels, targets=None):
+        needed = 3 if targets is None else 4
+        if logits.shape[-1] is not None and logits.shape[-1] < needed:
+            raise ValueError(
+                f"the {'' if targets is None else 'targeted '}DLR loss needs at least {needed} classes, but the model "
+                f"returns {logits.shape[-1]} logits; use loss='margin' or 'cross_entropy'"
+            )
+        chosen, best_other = split_logits(logits, labels)
+        ranked = tf.math.top_k(logits, needed).values
+        if targets is None:
+            return -(chosen - best_other) / (ranked[:, 0] - ranked[:, 2] + 1e-12)
+        wanted, _ = split_logits(logits, targets)
+        return -(chosen - wanted) / (ranked[:, 0] - (ranked[:, 2] + ranked[:, 3]) / 2 + 1e-12)
+
+
+NAMED = {"cross_entropy": CrossEntropy(), "margin": Margin(), "margin_50": Margin(confidence=50.0), "dlr": DLR()}
 
 
 def named(loss):
@@ -72,6 +99,16 @@ def named(loss):
     return NAMED[loss]
 
 
+def check_target(target):
+    """Raises ValueError unless `target` is None, a name of `TARGETS` or a rank of at least 2."""
+    if target is None or target in TARGETS or (isinstance(target, int) and target >= 2):
+        return
+    raise ValueError(
+        f"target is {target!r}; it must be None, {', '.join(TARGETS)}, or a rank of at least 2 (2 is the class of the "
+        "second largest logit)"
+    )
+
+
 def split_logits(logits, labels):
     """The logit of each label, and the largest of the others; both float32 of shape [batch]."""
     is_label = tf.one_hot(labels, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
@@ -83,8 +120,9 @@ def target_classes(target, logits, labels, seed):
     """The class that each example is pushed towards; never its true class.
 
     Args:
-      target: `least_likely` (Kurakin), `random` (uniform over the other classes; Kannan 5.3.3) or `runner_up` (the
-        likeliest other class).
+      target: `least_likely` (Kurakin), `random` (uniform over the other classes; Kannan 5.3.3), `runner_up` (the
+        likeliest other class) or a rank k (the class of the k-th largest logit, or of the largest where the k-th is
+        the true class).
       logits: of the unperturbed images, shape [batch, classes].
       labels: true classes, int32 [batch].
       seed: int32 [2].
@@ -93,6 +131,9 @@ def target_classes(target, logits, labels, seed):
     if target == "random":
         offsets = tf.random.stateless_uniform(tf.shape(labels), seed, 1, classes, tf.int32)
         return (labels + offsets) % classes
+    if isinstance(target, int):
+        ranked = tf.math.top_k(logits, target).indices
+        return tf.where(ranked[:, -1] == labels, ranked[:, 0], ranked[:, -1])
     is_label = tf.one_hot(labels, classes, on_value=True, off_value=False, dtype=tf.bool)
     if target == "least_likely":
         return tf.argmin(tf.where(is_label, tf.float32.max, logits), -1, tf.int32)

@@ -1,6 +1,5 @@
 """Projected gradient descent (Madry 2017): the attack that Kannan and Shafahi train and evaluate with."""
 
-import contextlib
 import dataclasses
 
 import keras
@@ -35,33 +34,18 @@ class PGD(base.GradientAttack):
     def __post_init__(self):
         super().__post_init__()
         check_radius("step_size", self.step_size, self.norm, self.bounds)
-        for name in ("steps", "restarts"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < (name == "restarts"):
-                raise ValueError(f"{name} is {value!r}; it must be an integer of at least {int(name == 'restarts')}")
+        base.check_count("steps", self.steps, 0)
+        base.check_count("restarts", self.restarts, 1)
         if self.keep not in KEEP:
             raise ValueError(f"keep is {self.keep!r}; it must be one of {', '.join(KEEP)}")
 
     def perturb(self, model, images, labels, seed):
         """See Attack.perturb."""
-        training = self.batch_norm == "train"
-        logits_of = classifier.logits_function(model, training=training)
-        with classifier.frozen_state(model) if training else contextlib.nullcontext():
+        with classifier.logits_in_mode(model, self.batch_norm) as logits_of:
             target_seed, start_seed = tf.unstack(tf.random.split(seed, 2))
             objective = self.objective(logits_of, images, labels, target_seed)
             climb = _Climb(self, logits_of, objective, images, labels)
-            if self.restarts == 1:
-                return climb(start_seed)[0]
-
-            def restart(index, best):
-                found = climb(tf.random.fold_in(start_seed, index))
-                return index + 1, _stronger(found, best)
-
-            first = climb(tf.random.fold_in(start_seed, 0))
-            _, best = tf.while_loop(
-                lambda index, best: index < self.restarts, restart, (tf.constant(1), first), parallel_iterations=1
-            )
-            return best[0]
+            return base.strongest_restart(climb, self.restarts, start_seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,13 +73,13 @@ class _Climb:
 
         def move_and_compare(index, current, best):
             losses, logits, gradients = base.input_gradient(self.logits_of, self.objective, current)
-            best = _stronger((current, self._fooled(logits), losses), best)
+            best = base.stronger((current, self._fooled(logits), losses), best)
             return index + 1, step(current, gradients), best
 
         if self.attack.keep == "best":
             nothing = (start, tf.zeros_like(self.labels, tf.bool), tf.fill(tf.shape(self.labels), float("-inf")))
             _, last, best = self._loop(move_and_compare, (start, nothing))
-            return _stronger(self._judged(last), best)
+            return base.stronger(self._judged(last), best)
         _, last = self._loop(move, (start,))
         if self.attack.restarts == 1:
             return last, None, None
@@ -113,15 +97,3 @@ class _Climb:
 
     def _fooled(self, logits):
         return tf.argmax(logits, -1, tf.int32) != self.labels
-
-
-def _stronger(candidate, incumbent):
-    """Of each example the attempt that fools the model, or else the one of higher loss; the incumbent on ties."""
-    fools, fooled = candidate[1], incumbent[1]
-    wins = (fools & ~fooled) | ((fools == fooled) & (candidate[2] > incumbent[2]))
-    pixelwise = tf.reshape(wins, [-1] + [1] * (candidate[0].shape.rank - 1))
-    return (
-        tf.where(pixelwise, candidate[0], incumbent[0]),
-        fools | fooled,
-        tf.where(wins, candidate[2], incumbent[2]),
-    )

@@ -178,7 +178,7 @@ def _batches(data, batch_size, examples):
 def _predictor(model, shape):
     logits_of = classifier.logits_function(model)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *shape[1:]], tf.float32)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *shape[1:]], tf.float32)])
     def predict(images):
         return tf.argmax(logits_of(images), -1, tf.int32)
 

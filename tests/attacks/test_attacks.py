@@ -22,8 +22,13 @@ ATTACKS = {
     "pgd, best iterate": lambda **options: attacks.PGD(**STEPS, keep="best", **options),
     "pgd, best of restarts": lambda **options: attacks.PGD(**STEPS, keep="best", restarts=2, **options),
 }
+for loss in ("cross_entropy", "dlr"):
+    ATTACKS[f"apgd, {loss}"] = lambda loss=loss, **options: attacks.APGD(**{"steps": 12, "loss": loss, **options})
+    ATTACKS[f"apgd, {loss}, restarts"] = lambda loss=loss, **options: attacks.APGD(
+        **{"steps": 7, "restarts": 2, "loss": loss, **options}
+    )
 LOSSES = (*losses.NAMED, attacks.Margin(confidence=3.0))
-TARGETS = (None, *losses.TARGETS)
+TARGETS = (None, *losses.TARGETS, 3)
 
 
 def classifier_for(shape, weights_scale=1.0):
@@ -74,9 +79,11 @@ def test_results_are_permitted_finite_and_seeded(name, norm, loss, target, epsil
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_attacks_raise_the_loss(name, norm, classifier, batch):
-    images, labels = batch
-    adversarial = ATTACKS[name](epsilon=0.1, norm=norm)(classifier, images, labels, seed=0)
-    loss = losses.CrossEntropy()
+    images = batch[0]
+    labels = np.argmax(classifier(images), -1)
+    attack = ATTACKS[name](epsilon=0.1, norm=norm)
+    adversarial = attack(classifier, images, labels, seed=0)
+    loss = losses.named(attack.loss)
     before, after = (loss(classifier(x), tf.constant(labels, tf.int32)).numpy() for x in (images, adversarial))
     assert (after > before).all()
 
@@ -101,6 +108,7 @@ def test_the_graph_of_a_tf_function_gives_what_the_eager_call_gives(name, classi
 def test_an_attack_is_a_value(name, loss):
     attack, same = (ATTACKS[name](epsilon=0.1, target="random", loss=loss) for _ in range(2))
     assert attack == same
+    assert attack.loss == loss
     assert hash(attack) == hash(same)
     assert repr(attack).startswith(type(attack).__name__ + "(epsilon=0.1")
     restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(attack))
