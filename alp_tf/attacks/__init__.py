@@ -12,7 +12,8 @@ from alp_tf.attacks.bim import BIM
 from alp_tf.attacks.fgsm import FGSM
 from alp_tf.attacks.losses import DLR, CrossEntropy, Margin
 from alp_tf.attacks.pgd import PGD
+from alp_tf.attacks.square import Square
 
-NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM, "apgd": APGD}
+NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM, "apgd": APGD, "square": Square}
 
-__all__ = ["APGD", "Attack", "DLR", "BIM", "CrossEntropy", "FGSM", "Margin", "NAMED", "PGD"]
+__all__ = ["APGD", "Attack", "DLR", "BIM", "CrossEntropy", "FGSM", "Margin", "NAMED", "PGD", "Square"]

@@ -27,6 +27,11 @@ for loss in ("cross_entropy", "dlr"):
     ATTACKS[f"apgd, {loss}, restarts"] = lambda loss=loss, **options: attacks.APGD(
         **{"steps": 7, "restarts": 2, "loss": loss, **options}
     )
+GRADIENT_FREE = {
+    "square": lambda **options: attacks.Square(queries=60, **options),
+    "square, restarts": lambda **options: attacks.Square(queries=20, restarts=2, **options),
+}
+EVERY = {**ATTACKS, **GRADIENT_FREE}
 LOSSES = (*losses.NAMED, attacks.Margin(confidence=3.0))
 TARGETS = (None, *losses.TARGETS, 3)
 
@@ -53,9 +58,14 @@ def assert_permitted(adversarial, images, attack):
     assert (distance <= attack.epsilon).all()
 
 
-@settings(max_examples=25, deadline=None)
+def choices(name, **options):
+    """Options of an attack without those that only gradient attacks have."""
+    return {key: value for key, value in options.items() if name in ATTACKS or key not in ("loss", "target")}
+
+
+@settings(max_examples=30, deadline=None)
 @given(
-    name=st.sampled_from(sorted(ATTACKS)),
+    name=st.sampled_from(sorted(EVERY)),
     norm=st.sampled_from(["linf", "l2"]),
     loss=st.sampled_from(LOSSES),
     target=st.sampled_from(TARGETS),
@@ -69,29 +79,29 @@ def test_results_are_permitted_finite_and_seeded(name, norm, loss, target, epsil
     rng = np.random.default_rng(seed)
     images = rng.uniform(size=shape).astype(np.float32)
     labels = rng.integers(0, 5, len(images))
-    attack = ATTACKS[name](epsilon=epsilon, norm=norm, loss=loss, target=target)
+    attack = EVERY[name](**choices(name, epsilon=epsilon, norm=norm, loss=loss, target=target))
     model = classifier_for(shape[1:], weights_scale)
     adversarial = attack(model, images, labels, seed=seed)
     assert_permitted(adversarial, images, attack)
     np.testing.assert_array_equal(adversarial, attack(model, images, labels, seed=seed))
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_attacks_raise_the_loss(name, norm, classifier, batch):
     images = batch[0]
     labels = np.argmax(classifier(images), -1)
-    attack = ATTACKS[name](epsilon=0.1, norm=norm)
+    attack = EVERY[name](epsilon=0.1 if name in ATTACKS or norm == "linf" else 1.0, norm=norm)
     adversarial = attack(classifier, images, labels, seed=0)
-    loss = losses.named(attack.loss)
+    loss = losses.named(attack.loss) if name in ATTACKS else losses.Margin(confidence=50.0)
     before, after = (loss(classifier(x), tf.constant(labels, tf.int32)).numpy() for x in (images, adversarial))
     assert (after > before).all()
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_graph_of_a_tf_function_gives_what_the_eager_call_gives(name, classifier, batch):
     images, labels = batch
-    attack = ATTACKS[name](epsilon=0.1)
+    attack = EVERY[name](epsilon=0.1)
 
     @tf.function(input_signature=[tf.TensorSpec([None, 6, 6, 1]), tf.TensorSpec([None], tf.int64)])
     def inside(images, labels):
@@ -117,16 +127,16 @@ def test_an_attack_is_a_value(name, loss):
         attack.epsilon = 0.2
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_epsilon_of_zero_changes_nothing(name, classifier, batch):
     images, labels = batch
-    np.testing.assert_array_equal(ATTACKS[name](epsilon=0.0)(classifier, images, labels), images)
+    np.testing.assert_array_equal(EVERY[name](epsilon=0.0)(classifier, images, labels), images)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_empty_batch_stays_empty(name, classifier):
     empty = np.zeros((0, 6, 6, 1), np.float32)
-    assert ATTACKS[name](epsilon=0.1)(classifier, empty, np.zeros(0, np.int32)).shape == (0, 6, 6, 1)
+    assert EVERY[name](epsilon=0.1)(classifier, empty, np.zeros(0, np.int32)).shape == (0, 6, 6, 1)
 
 
 def test_without_a_seed_every_call_differs(classifier, batch):
