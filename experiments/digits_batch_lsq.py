@@ -1,6 +1,8 @@
 """Batch-wise logit squeezing (Shafahi equation 5) with Gaussian noise on the embedded digits.
 
-python -m alp_tf.main --config=experiments/digits_batch_lsq.py
+    python -m alp_tf.main --config=experiments/digits_batch_lsq.py
+
+Seconds to a minute on 2 cores.
 """
 
 from alp_tf import recipes

@@ -1,6 +1,8 @@
 """Logit squeezing (Kannan 4.2.3) with Gaussian noise on the embedded digits.
 
-python -m alp_tf.main --config=experiments/digits_lsq.py
+    python -m alp_tf.main --config=experiments/digits_lsq.py
+
+Seconds to a minute on 2 cores.
 """
 
 from alp_tf import recipes

@@ -1,6 +1,6 @@
 """Logit similarity on MNIST (Shafahi equation 7), gamma = 1 as in section 5.1.
 
-Shafahi shows it on CIFAR-10 only; beta' = 10 is from Table 2.
+    Shafahi shows it on CIFAR-10 only; beta' = 10 is from Table 2.
 
     python -m alp_tf.main --config=experiments/mnist_similarity.py --config.dataset.data_dir=DIR
 

@@ -1,19 +1,22 @@
 """Attacks: values that turn images into adversarial images of the same threat model.
 
-attack = attacks.PGD(epsilon=0.3, step_size=0.01, steps=40)              # Kannan 5.1, Madry's MNIST attack
-attack = attacks.PGD(epsilon=8/255, step_size=2/255, steps=200, loss="margin", restarts=10)
-attack = attacks.PGD(epsilon=16/255, step_size=2/255, steps=10, target="least_likely")
-adversarial = attack(model, images, labels, seed=0)
+    attack = attacks.PGD(epsilon=0.3, step_size=0.01, steps=40)              # Kannan 5.1, Madry's MNIST attack
+    attack = attacks.PGD(epsilon=8/255, step_size=2/255, steps=200, loss="margin", restarts=10)
+    attack = attacks.PGD(epsilon=16/255, step_size=2/255, steps=10, target="least_likely")
+    adversarial = attack(model, images, labels, seed=0)
+
+An attack is a value; see attacks.base for the protocol and for how to write another.
 """
 
 from alp_tf.attacks.apgd import APGD
 from alp_tf.attacks.base import Attack
 from alp_tf.attacks.bim import BIM
+from alp_tf.attacks.fab import FAB
 from alp_tf.attacks.fgsm import FGSM
 from alp_tf.attacks.losses import DLR, CrossEntropy, Margin
 from alp_tf.attacks.pgd import PGD
 from alp_tf.attacks.square import Square
 
-NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM, "apgd": APGD, "square": Square}
+NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM, "apgd": APGD, "fab": FAB, "square": Square}
 
-__all__ = ["APGD", "Attack", "DLR", "BIM", "CrossEntropy", "FGSM", "Margin", "NAMED", "PGD", "Square"]
+__all__ = ["APGD", "Attack", "BIM", "CrossEntropy", "DLR", "FAB", "FGSM", "Margin", "NAMED", "PGD", "Square"]

@@ -139,10 +139,7 @@ class GradientAttack(Attack):
         super().__post_init__()
         losses.named(self.loss)
         losses.check_target(self.target)
-        if self.batch_norm not in classifier.BATCH_NORM_MODES:
-            raise ValueError(
-                f"batch_norm is {self.batch_norm!r}; it must be one of {', '.join(classifier.BATCH_NORM_MODES)}"
-            )
+        classifier.check_batch_norm(self.batch_norm)
 
     def objective(self, logits_of, images, labels, seed):
         """A function from logits to the loss of each example, higher being better for the adversary."""

@@ -21,6 +21,12 @@ def logits_function(model, *, training=False):
     return lambda images: tf.cast(model(images), tf.float32)
 
 
+def check_batch_norm(mode):
+    """Raises ValueError unless `mode` is one of BATCH_NORM_MODES."""
+    if mode not in BATCH_NORM_MODES:
+        raise ValueError(f"batch_norm is {mode!r}; it must be one of {', '.join(BATCH_NORM_MODES)}")
+
+
 def class_labels(labels):
     """Labels as an int32 tensor of shape [batch].
 

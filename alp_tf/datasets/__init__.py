@@ -1,7 +1,9 @@
 """Data sets by name: `digits` comes embedded, the others through TensorFlow Datasets.
 
-data = datasets.load("mnist", data_dir="~/tensorflow_datasets")
-model.fit(data.train_batches(128, seed=0), steps_per_epoch=469)
+    data = datasets.load("mnist", data_dir="~/tensorflow_datasets")
+    model.fit(data.train_batches(128, seed=0), steps_per_epoch=469)
+
+See datasets.base for the order of batches, which makes runs resume exactly.
 """
 
 import functools

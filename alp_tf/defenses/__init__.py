@@ -1,8 +1,10 @@
 """Defences: Keras models whose `train_step` trains the classifier they wrap.
 
-robust = defenses.AdversarialLogitPairing(my_keras_model, attack=attacks.PGD(...), weight=0.5)
-robust.compile(optimizer="adam", metrics=["accuracy"])
-robust.fit(train_ds, validation_data=val_ds)
+    robust = defenses.AdversarialLogitPairing(my_keras_model, attack=attacks.PGD(...), weight=0.5)
+    robust.compile(optimizer="adam", metrics=["accuracy"])
+    robust.fit(train_ds, validation_data=val_ds)
+
+See defenses.base for what a training step does and for how to write another defence.
 """
 
 from alp_tf.defenses.adversarial import AdversarialLogitPairing, AdversarialTraining, MixedMinibatchPGD

@@ -1,7 +1,9 @@
 """How robust a classifier is.
 
-report = evaluation.evaluate(model, test_ds, attacks={"pgd": attacks.PGD(epsilon=0.3, step_size=0.01, steps=40)})
-print(report)
+    report = evaluation.evaluate(model, test_ds, attacks={"pgd": attacks.PGD(epsilon=0.3, step_size=0.01, steps=40)})
+    print(report)
+
+See evaluation.accuracy for what is counted.
 """
 
 from alp_tf.evaluation.accuracy import Evaluation, Report, evaluate, percent, wilson_interval

@@ -1,6 +1,8 @@
 """Classifiers by name: plain Keras models from float32 pixels in [0, 1] to logits.
 
-model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
+    model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
+
+A model is a function of the image shape and the number of classes; `NAMED` lists them.
 """
 
 from alp_tf import names

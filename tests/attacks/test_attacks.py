@@ -27,11 +27,13 @@ for loss in ("cross_entropy", "dlr"):
     ATTACKS[f"apgd, {loss}, restarts"] = lambda loss=loss, **options: attacks.APGD(
         **{"steps": 7, "restarts": 2, "loss": loss, **options}
     )
-GRADIENT_FREE = {
+WITHOUT_LOSS = {
+    "fab": lambda **options: attacks.FAB(steps=8, **options),
+    "fab, restarts": lambda **options: attacks.FAB(steps=8, restarts=2, target="runner_up", **options),
     "square": lambda **options: attacks.Square(queries=60, **options),
     "square, restarts": lambda **options: attacks.Square(queries=20, restarts=2, **options),
 }
-EVERY = {**ATTACKS, **GRADIENT_FREE}
+EVERY = {**ATTACKS, **WITHOUT_LOSS}
 LOSSES = (*losses.NAMED, attacks.Margin(confidence=3.0))
 TARGETS = (None, *losses.TARGETS, 3)
 
@@ -59,7 +61,7 @@ def assert_permitted(adversarial, images, attack):
 
 
 def choices(name, **options):
-    """Options of an attack without those that only gradient attacks have."""
+    """Options of an attack without those that only attacks with a loss have."""
     return {key: value for key, value in options.items() if name in ATTACKS or key not in ("loss", "target")}
 
 

@@ -1,0 +1,146 @@
+"""Fast adaptive boundary attack, targeted form (Croce & Hein 2020): looks for the nearest adversarial image."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from alp_tf.attacks import base, classifier, losses
+
+
+@keras.saving.register_keras_serializable("alp_tf")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FAB(base.Attack):
+    """Walks along the boundary between the true class and a target class, towards the image.
+
+    Each step projects the iterate and the image onto the linearised boundary, within the bounds, moves to a mixture
+    of both, and steps back towards the image once it is adversarial. What it finds counts if it is within epsilon.
+    FAB-T of AutoAttack is this attack for the targets 2 to 10.
+
+    Attributes:
+      target: the class to meet at the boundary, see GradientAttack; any misclassification counts.
+      steps: gradient steps of each run.
+      restarts: runs; the first from the image itself, the others from points up to epsilon / 2 away.
+      overshoot: eta of the paper, how far steps go beyond the boundary.
+      pull: alpha_max of the paper, the largest share of the image's own projection in the mixture.
+      backward: beta of the paper, how far an adversarial iterate stays on its way back to the image.
+      batch_norm: see GradientAttack.
+    """
+
+    target: str | int = 2
+    steps: int = 100
+    restarts: int = 1
+    overshoot: float = 1.05
+    pull: float = 0.1
+    backward: float = 0.9
+    batch_norm: str = "inference"
+
+    def __post_init__(self):
+        super().__post_init__()
+        losses.check_target(self.target)
+        if self.target is None:
+            raise ValueError("target is None; FAB needs a class, such as 2 for the second likeliest")
+        base.check_count("steps", self.steps, 1)
+        base.check_count("restarts", self.restarts, 1)
+        classifier.check_batch_norm(self.batch_norm)
+
+    def perturb(self, model, images, labels, seed):
+        """See Attack.perturb."""
+        with classifier.logits_in_mode(model, self.batch_norm) as logits_of:
+            target_seed, start_seed = tf.unstack(tf.random.split(seed, 2))
+            targets = losses.target_classes(self.target, logits_of(images), labels, target_seed)
+            best = self._walk(logits_of, images, labels, targets, images)
+            for restart in range(1, self.restarts):
+                away = self.threat_model.random_start(images, tf.random.fold_in(start_seed, restart))
+                start = images + (away - images) / 2
+                best = base.stronger(self._walk(logits_of, images, labels, targets, start), best)
+        return best[0]
+
+    def _walk(self, logits_of, images, labels, targets, start):
+        """One run: (nearest adversarial images, whether they fool the model within epsilon, minus their distance)."""
+        low, high = self.bounds
+
+        def lead(logits):
+            return losses.split_logits(logits, targets)[0] - losses.split_logits(logits, labels)[0]
+
+        def step(index, point, nearest, distance):
+            values, _, gradients = base.input_gradient(logits_of, lead, point)
+            gradients = tf.where(tf.math.is_finite(gradients), gradients, 0.0)
+            # The boundary w x = offset, as the linearised model at the iterate has it.
+            offset = tf.reduce_sum(gradients * point, [1, 2, 3]) - values
+            here = nearest_on_plane(point, gradients, offset, self.norm, self.bounds)
+            there = nearest_on_plane(images, gradients, offset, self.norm, self.bounds)
+            size_here, size_there = (tf.maximum(self._size(delta), 1e-8) for delta in (here, there))
+            share = base.pixelwise(tf.minimum(size_here / (size_here + size_there), self.pull))
+            point = (1 - share) * (point + self.overshoot * here) + share * (images + self.overshoot * there)
+            point = tf.clip_by_value(point, low, high)
+            fools = tf.argmax(logits_of(point), -1, tf.int32) != labels
+            size = self._size(point - images)
+            nearer = fools & (size < distance)
+            nearest = tf.where(base.pixelwise(nearer), point, nearest)
+            back = images + self.backward * (point - images)
+            point = tf.where(base.pixelwise(fools), back, point)
+            return index + 1, point, nearest, tf.where(nearer, size, distance)
+
+        fools = tf.argmax(logits_of(images), -1, tf.int32) != labels
+        distance = tf.where(fools, 0.0, float("inf"))
+        _, _, nearest, distance = tf.while_loop(
+            lambda index, *_: index < self.steps,
+            step,
+            (tf.constant(0), start, images, distance),
+            parallel_iterations=1,
+        )
+        nearest = self.threat_model.project(nearest, images)
+        fools = tf.argmax(logits_of(nearest), -1, tf.int32) != labels
+        return nearest, fools, -distance
+
+    def _size(self, delta):
+        if self.norm == "linf":
+            return tf.reduce_max(tf.abs(delta), [1, 2, 3])
+        return tf.sqrt(tf.reduce_sum(tf.square(delta), [1, 2, 3]))
+
+
+def nearest_on_plane(points, normals, offsets, norm, bounds):
+    """The shortest steps from points onto hyperplanes that stay within the bounds.
+
+    Solves min ||d|| such that w (x + d) = offset and low <= x + d <= high, exactly, for each example. Whichever the
+    norm, pixels move by one common amount (L-inf) or in proportion to |w| (L2) until each meets its bound; sorting
+    the pixels by where that happens gives the amount.
+
+    Args:
+      points: float32 [batch, height, width, channels], within the bounds.
+      normals: w, same shape.
+      offsets: float32 [batch].
+      norm: `linf` or `l2`.
+      bounds: (low, high).
+
+    Returns:
+      d, like points. Where the plane does not meet the box, the d that comes nearest to it.
+    """
+    low, high = bounds
+    size = points.shape[1] * points.shape[2] * points.shape[3]
+    flat, normals_flat = tf.reshape(points, [-1, size]), tf.reshape(normals, [-1, size])
+    missing = offsets - tf.reduce_sum(flat * normals_flat, 1)
+    # Turned so that the step must raise w x by `needed` >= 0.
+    upward = normals_flat * tf.where(missing < 0, -1.0, 1.0)[:, None]
+    needed, slope = tf.abs(missing), tf.abs(upward)
+    room = tf.where(upward > 0, high - flat, flat - low)
+    pace = tf.ones_like(slope) if norm == "linf" else slope
+    # A pixel without gradient is free to stay where it is.
+    pace = tf.where(slope > 0, pace, 0.0)
+    meets = tf.where(slope > 0, room / tf.maximum(pace, 1e-30), float("inf"))
+    order = tf.argsort(meets, axis=1)
+    meets_sorted = tf.gather(meets, order, batch_dims=1)
+    gain, rate = (tf.gather(value, order, batch_dims=1) for value in (slope * room, slope * pace))
+    gained_before = tf.cumsum(gain, axis=1, exclusive=True)
+    rate_left = tf.reverse(tf.cumsum(tf.reverse(rate, [1]), axis=1), [1])
+    # What w x has gained when the k-th pixel meets its bound: all before it their whole room, the others their pace.
+    gained = tf.where(tf.math.is_inf(meets_sorted), float("inf"), gained_before + meets_sorted * rate_left)
+    place = tf.reduce_sum(tf.cast(gained < needed[:, None], tf.int32), 1, keepdims=True)
+    place = tf.minimum(place, size - 1)
+    rest = needed[:, None] - tf.gather(gained_before, place, batch_dims=1)
+    amount = tf.math.divide_no_nan(rest, tf.gather(rate_left, place, batch_dims=1))
+    # No pixel left to move: all of them go to their bounds.
+    amount = tf.where(tf.gather(rate_left, place, batch_dims=1) > 0, amount, 1e30)
+    step = tf.sign(upward) * tf.minimum(tf.maximum(amount, 0.0) * pace, room)
+    return tf.reshape(step, tf.shape(points))
