@@ -92,6 +92,7 @@ def attack(**options):
     config.restarts = config_dict.placeholder(int)
     config.keep = config_dict.placeholder(str)
     config.batch_norm = config_dict.placeholder(str)
+    config.queries = config_dict.placeholder(int)
     config.update(options)
     return config
 

@@ -58,6 +58,7 @@ def run(config, path, *, name, overridden=(), command=None):
         classifier,
         batches,
         attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
+        batch_size=config.evaluation.batch_size,
         seed=config.seed,
     )
     with files.replaced(workdir.model_keras) as temporary:

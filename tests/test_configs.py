@@ -41,6 +41,8 @@ def test_every_defence_is_built_with_its_own_fields(name):
 def test_attacks_are_built_from_the_fields_that_are_set():
     built = configs.build_attack(configs.attack(name="bim", epsilon=0.1, step_size=0.02, steps=3, target="random"))
     assert built == attacks.BIM(epsilon=0.1, step_size=0.02, steps=3, target="random")
+    square = configs.build_attack(configs.attack(name="square", epsilon=0.1, queries=70))
+    assert square == attacks.Square(epsilon=0.1, queries=70)
     # FGSM has no steps; a file may leave them set.
     assert configs.build_attack(configs.attack(name="fgsm", epsilon=0.1, steps=3)) == attacks.FGSM(epsilon=0.1)
 

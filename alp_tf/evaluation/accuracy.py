@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from alp_tf import progress
-from alp_tf.attacks import Attack, classifier
+from alp_tf.attacks import Attack, base, classifier
+from alp_tf.evaluation import protocols
+from alp_tf.threat_model import ThreatModel
 
 _Z95 = 1.959963984540054
 
@@ -25,7 +27,7 @@ class Evaluation:
       clean_accuracy: share classified correctly as they are.
       robust_accuracy: share classified correctly both as they are and after the attack.
       ci95: Wilson's 95 % interval of the robust accuracy.
-      seconds: time the attack took, without compilation of its graph where there was more than one batch.
+      seconds: time the attack took.
       seed: fixes the attack's random starts.
     """
 
@@ -69,41 +71,68 @@ class Report:
         return "\n".join([head, "|---|---|---:|---:|---:|---:|---:|", *rows])
 
 
-def evaluate(model, data, *, attacks, examples=None, batch_size=None, seed=0, show_progress=True):
-    """Measures the accuracy of a model on images as they are and under each attack.
+def evaluate(
+    model,
+    data,
+    *,
+    attacks=None,
+    protocol=None,
+    threat_model=None,
+    examples=None,
+    batch_size=200,
+    seed=0,
+    show_progress=True,
+):
+    """Measures the accuracy of a model on images as they are and under attack.
 
     Args:
       model: keras.Model that returns logits; a defence or the classifier it wraps.
       data: tf.data.Dataset of batches (float32 images in [0, 1], integer labels), or a pair of arrays.
-      attacks: {name: attack}.
+      attacks: {name: attack}; each is measured by itself, on all images.
+      protocol: instead of attacks, `strong` or `autoattack`: its attacks run in turn, each on the images that still
+        stand, and the last row of the report is the share that stands against all of them.
+      threat_model: of the protocol, such as `ThreatModel(epsilon=8/255)`.
       examples: stop after so many; None or 0 for all.
-      batch_size: images attacked at a time; None keeps the data set's own batches (200 for arrays).
-      seed: fixes the random starts; a batch's depend on the seed and its position alone.
+      batch_size: images attacked at a time.
+      seed: fixes the random starts.
       show_progress: show a bar with the time left.
 
     Returns:
-      Report with one Evaluation for each attack.
+      Report with one Evaluation for each attack, and one more for a protocol as a whole.
 
     Raises:
-      ValueError: no data, images or labels outside their range, or something that is no attack.
+      ValueError: no data, images or labels outside their range, or something that is no attack; both or neither of
+        attacks and protocol; a protocol without its threat model.
     """
+    if (attacks is None) == (protocol is None):
+        raise ValueError("give either attacks={name: attack} or protocol='strong' (or 'autoattack')")
+    if protocol is not None and not isinstance(threat_model, ThreatModel):
+        raise ValueError(
+            f"protocol={protocol!r} needs a threat model: write threat_model=alp_tf.ThreatModel(epsilon=8/255)"
+        )
+    classifier.warn_unless_logits(model)
+    images, labels = _arrays(data, batch_size, examples)
+    classes = classifier.number_of_classes(model, (None, *images.shape[1:]))
+    classifier.check_label_range(labels, classes)
+    if attacks is None:
+        attacks = protocols.protocol(protocol, threat_model, num_classes=classes)
     for name, attack in attacks.items():
         if not isinstance(attack, Attack):
             raise ValueError(
                 f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
             )
-    classifier.warn_unless_logits(model)
-    batches = list(_batches(data, batch_size, examples))
-    if not batches:
-        raise ValueError("there are no images to evaluate: the data set is empty")
-    predict = _predictor(model, batches[0][0].shape)
-    clean = np.concatenate([predict(images) == labels for images, labels in batches])
-    return Report(
-        tuple(
-            _attacked(name, attack, model, predict, batches, clean, seed, show_progress)
-            for name, attack in attacks.items()
+        attack.threat_model.check_images(images)
+    run = _Run(model, images, labels, batch_size, seed, show_progress)
+    if protocol is None:
+        return Report(
+            tuple(run.row(name, attack, *run.withstands(name, attack, run.clean)) for name, attack in attacks.items())
         )
-    )
+    standing, total, rows = run.clean, 0.0, []
+    for name, attack in attacks.items():
+        standing, seconds = run.withstands(name, attack, standing)
+        total += seconds
+        rows.append(run.row(f"{protocol}, after {name}", attack, standing, seconds))
+    return Report((*rows, dataclasses.replace(rows[-1], name=protocol, attack=f"protocol {protocol}", seconds=total)))
 
 
 def wilson_interval(successes, trials):
@@ -127,52 +156,64 @@ def percent(share):
     return f"{100 * share:.2f} %"
 
 
-def _attacked(name, attack, model, predict, batches, clean, seed, show_progress):
-    robust, started, timed_images = [], None, 0
-    began = time.perf_counter()
-    with progress.bar(len(clean), name, "image", shown=show_progress) as bar:
-        for index, (images, labels) in enumerate(batches):
-            adversarial = attack(model, images, labels, seed=_batch_seed(seed, index))
-            robust.append(predict(adversarial) == labels)
-            bar.update(len(labels))
-            if started is None:
-                started = time.perf_counter()
-            else:
-                timed_images += len(labels)
-    now = time.perf_counter()
-    seconds = (now - started) * len(clean) / timed_images if timed_images else now - began
-    # An example that is wrong as it stands is not robust, whatever the attack makes of it: the image itself is
-    # inside the ball.
-    stands = clean & np.concatenate(robust)
-    return Evaluation(
-        name=name,
-        threat_model=str(attack.threat_model),
-        attack=repr(attack),
-        examples=len(clean),
-        clean_accuracy=float(clean.mean()),
-        robust_accuracy=float(stands.mean()),
-        ci95=tuple(round(bound, 6) for bound in wilson_interval(int(stands.sum()), len(stands))),
-        seconds=round(seconds, 3),
-        seed=seed,
-    )
+class _Run:
+    """The images of one evaluation, in memory, and which of them are classified correctly as they are."""
+
+    def __init__(self, model, images, labels, batch_size, seed, show_progress):
+        self._model, self._images, self._labels = model, images, labels
+        self._batch_size, self._seed, self._show_progress = batch_size, seed, show_progress
+        self._predict = _predictor(model, images.shape)
+        everything = np.arange(len(labels))
+        self.clean = np.concatenate([self._right(images[rows], rows) for rows in self._chunks(everything)])
+
+    def withstands(self, name, attack, standing):
+        """Which of the images that stand still do after the attack (bool [examples]), and the seconds it took.
+
+        An image that is wrong as it is is never attacked and never stands: it is itself inside the ball.
+        """
+        after, began = standing.copy(), time.perf_counter()
+        attacked = np.flatnonzero(standing)
+        with progress.bar(len(attacked), name, "image", shown=self._show_progress) as bar:
+            for index, rows in enumerate(self._chunks(attacked)):
+                seed = tf.random.fold_in(base.as_seed(self._seed), index)
+                adversarial = attack(self._model, self._images[rows], self._labels[rows], seed=seed)
+                after[rows] = self._right(adversarial, rows)
+                bar.update(len(rows))
+        return after, round(time.perf_counter() - began, 3)
+
+    def row(self, name, attack, standing, seconds):
+        """What results.json and the table hold of an attack."""
+        return Evaluation(
+            name=name,
+            threat_model=str(attack.threat_model),
+            attack=repr(attack),
+            examples=len(self._labels),
+            clean_accuracy=float(self.clean.mean()),
+            robust_accuracy=float(standing.mean()),
+            ci95=tuple(round(bound, 6) for bound in wilson_interval(int(standing.sum()), len(standing))),
+            seconds=seconds,
+            seed=self._seed,
+        )
+
+    def _right(self, images, rows):
+        return self._predict(images) == self._labels[rows]
+
+    def _chunks(self, rows):
+        return [rows[first : first + self._batch_size] for first in range(0, len(rows), self._batch_size)]
 
 
-def _batches(data, batch_size, examples):
+def _arrays(data, batch_size, examples):
     if isinstance(data, tuple):
-        images, labels = (np.asarray(part) for part in data)
-        if len(images) == 0:
-            return
-        data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size or 200)
-    elif batch_size:
-        data = data.unbatch().batch(batch_size)
-    left = examples or math.inf
-    for images, labels in data:
-        if left <= 0:
-            return
-        count = int(min(left, len(images)))
-        left -= count
-        if count:
-            yield images[:count], classifier.class_labels(labels[:count]).numpy()
+        limit = examples or None
+        images, labels = (np.asarray(part)[:limit] for part in data)
+    else:
+        taken = list(data.unbatch().batch(batch_size).take(-(-examples // batch_size) if examples else -1))
+        images, labels = (
+            (np.concatenate(parts)[: examples or None] for parts in zip(*taken, strict=True)) if taken else ((), ())
+        )
+    if len(images) == 0:
+        raise ValueError("there are no images to evaluate: the data set is empty")
+    return images, classifier.class_labels(labels).numpy()
 
 
 def _predictor(model, shape):
@@ -183,7 +224,3 @@ def _predictor(model, shape):
         return tf.argmax(logits_of(images), -1, tf.int32)
 
     return lambda images: predict(tf.cast(images, tf.float32)).numpy()
-
-
-def _batch_seed(seed, index):
-    return tf.random.fold_in(tf.constant([seed & 0x7FFFFFFF, seed >> 31], tf.int32), index)
