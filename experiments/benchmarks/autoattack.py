@@ -1,0 +1,128 @@
+"""Our AutoAttack beside torchattacks', on the same LeNet weights and MNIST images, in one process.
+
+    pip install torch torchattacks
+    python experiments/benchmarks/autoattack.py --model=runs/mnist_alp/model.keras --examples=1000
+
+Copies the weights of a LeNet into PyTorch, checks that both give the same logits, runs each attack of AutoAttack on
+both sides, and prints robust accuracies, seconds and ratios. The sides take turns; let nothing else run.
+"""
+
+import time
+
+import numpy as np
+from absl import app, flags
+
+from alp_tf import command_line
+
+command_line.load_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+import torch  # noqa: E402
+import torchattacks  # noqa: E402
+
+from alp_tf import ThreatModel, attacks, datasets, evaluation  # noqa: E402
+from alp_tf.evaluation import protocols  # noqa: E402
+
+_MODEL = flags.DEFINE_string("model", "runs/mnist_alp/model.keras", "a LeNet as alp_tf.main keeps it")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "directory of prepared TFDS data sets")
+_EXAMPLES = flags.DEFINE_integer("examples", 1000, "test images to attack")
+_EPSILON = flags.DEFINE_float("epsilon", 0.3, "L-inf radius")
+_QUERIES = flags.DEFINE_integer("queries", 5000, "of Square")
+_ATTACKS = flags.DEFINE_list("attacks", ["PGD-40", "APGD-CE", "APGD-T", "FAB-T", "Square", "AutoAttack"], "what to run")
+_BATCH = flags.DEFINE_integer("batch", 250, "images a batch, on both sides")
+
+
+def main(_):
+    """Prints one Markdown table."""
+    model = keras.models.load_model(_MODEL.value)
+    images, labels = next(iter(datasets.load("mnist", data_dir=_DATA_DIR.value).test_batches(_EXAMPLES.value)))
+    images, labels = images.numpy()[: _EXAMPLES.value], labels.numpy()[: _EXAMPLES.value]
+    twin = _torch_lenet(model)
+    gap = np.abs(twin(_channels_first(images)).detach().numpy() - model(images).numpy()).max()
+    print(f"{len(labels)} MNIST test images, L-inf {_EPSILON.value}; largest difference of the two logits {gap:.1e}\n")
+    print("| attack | alp_tf | torchattacks | seconds | seconds | ratio |\n|---|---:|---:|---:|---:|---:|")
+    for name in _ATTACKS.value:
+        ours, our_seconds = _ours(name, model, images, labels)
+        theirs, their_seconds = _theirs(name, twin, images, labels)
+        ratio = their_seconds / our_seconds
+        shares = f"{100 * ours:.1f} % | {100 * theirs:.1f} %"
+        print(f"| {name} | {shares} | {our_seconds:.1f} | {their_seconds:.1f} | {ratio:.2f} |", flush=True)
+
+
+def _ours(name, model, images, labels):
+    threat_model = ThreatModel(epsilon=_EPSILON.value)
+    cascade = protocols.protocol("autoattack", threat_model, num_classes=10)
+    cascade["Square"] = attacks.Square(epsilon=_EPSILON.value, queries=_QUERIES.value)
+    if name == "PGD-40":
+        chosen = {name: attacks.PGD(epsilon=_EPSILON.value, step_size=0.01, steps=40)}
+    else:
+        chosen = {key: attack for key, attack in cascade.items() if name == "AutoAttack" or key.split()[0] == name}
+    protocols.PROTOCOLS["benchmark"] = lambda ball, targets: chosen
+    started = time.perf_counter()
+    report = evaluation.evaluate(
+        model,
+        (images, labels),
+        protocol="benchmark",
+        threat_model=threat_model,
+        batch_size=_BATCH.value,
+        show_progress=False,
+    )
+    return report["benchmark"].robust_accuracy, time.perf_counter() - started
+
+
+def _theirs(name, twin, images, labels):
+    common = {"norm": "Linf", "eps": _EPSILON.value}
+    attack = {
+        "PGD-40": lambda: torchattacks.PGD(twin, eps=_EPSILON.value, alpha=0.01, steps=40),
+        "APGD-CE": lambda: torchattacks.APGD(twin, steps=100, loss="ce", **common),
+        "APGD-T": lambda: torchattacks.APGDT(twin, steps=100, n_classes=10, **common),
+        "FAB-T": lambda: torchattacks.FAB(twin, steps=100, n_classes=10, multi_targeted=True, **common),
+        "Square": lambda: torchattacks.Square(twin, n_queries=_QUERIES.value, **common),
+        "AutoAttack": lambda: torchattacks.AutoAttack(twin, n_classes=10, **common),
+    }[name]()
+    started, right = time.perf_counter(), []
+    for first in range(0, len(labels), _BATCH.value):
+        batch, wanted = images[first : first + _BATCH.value], torch.tensor(labels[first : first + _BATCH.value]).long()
+        found = attack(_channels_first(batch), wanted)
+        right.append(
+            (twin(found).argmax(1) == wanted).numpy() & (twin(_channels_first(batch)).argmax(1) == wanted).numpy()
+        )
+    return np.concatenate(right).mean(), time.perf_counter() - started
+
+
+def _torch_lenet(model):
+    """The same network in PyTorch; the first dense layer's rows are reordered, for PyTorch flattens channels first."""
+    kernels = [tf.convert_to_tensor(weight).numpy() for weight in model.get_weights()]
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 32, 5, padding=2),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(32, 64, 5, padding=2),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(3136, 1024),
+        torch.nn.ReLU(),
+        torch.nn.Linear(1024, 10),
+    )
+    layers = [layer for layer in twin if hasattr(layer, "weight")]
+    with torch.no_grad():
+        for layer, kernel, bias in zip(layers, kernels[::2], kernels[1::2], strict=True):
+            if kernel.ndim == 4:
+                turned = kernel.transpose(3, 2, 0, 1)
+            elif kernel.shape[0] == 3136:
+                turned = kernel.reshape(7, 7, 64, 1024).transpose(3, 2, 0, 1).reshape(1024, 3136)
+            else:
+                turned = kernel.T
+            layer.weight.copy_(torch.tensor(np.ascontiguousarray(turned)))
+            layer.bias.copy_(torch.tensor(bias))
+    return twin.eval()
+
+
+def _channels_first(images):
+    return torch.tensor(images.transpose(0, 3, 1, 2))
+
+
+if __name__ == "__main__":
+    app.run(main)
