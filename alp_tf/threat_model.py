@@ -122,13 +122,8 @@ class ThreatModel:
         Args:
           images: array or tensor, shape [batch, ...]. The range is checked only where values are known (eagerly).
         """
-        dtype = tf.as_dtype(images.dtype)
+        check_floating(images)
         low, high = self.bounds
-        if not dtype.is_floating:
-            raise ValueError(
-                f"images are {dtype.name}; float32 in [{low:g}, {high:g}] is needed. "
-                "Write tf.cast(images, tf.float32) / 255"
-            )
         size = math.prod(images.shape[1:]) if None not in images.shape[1:] else None
         if self.norm == "l2" and size is not None and self.epsilon > math.sqrt(size) * (high - low):
             raise ValueError(
@@ -162,6 +157,15 @@ def pixel_fraction(value):
     if abs(steps - round(steps)) < 1e-6 and 0 < round(steps) < 255:
         return f"{round(steps)}/255"
     return f"{value:.6g}"
+
+
+def check_floating(images):
+    """Raises ValueError for integer images."""
+    dtype = tf.as_dtype(images.dtype)
+    if not dtype.is_floating:
+        raise ValueError(
+            f"images are {dtype.name}; float32 pixels in [0, 1] are needed. Write tf.cast(images, tf.float32) / 255"
+        )
 
 
 def range_message(lowest, highest, bounds=(0.0, 1.0)):

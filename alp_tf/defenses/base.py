@@ -188,11 +188,7 @@ class Defense(keras.Model):
             self._check_compiled_loss()
         if labels is None:
             raise ValueError("fit and evaluate need labels: pass (images, labels)")
-        if not tf.as_dtype(images.dtype).is_floating:
-            raise ValueError(
-                f"images are {tf.as_dtype(images.dtype).name}; float32 in [0, 1] is needed. "
-                "Write tf.cast(images, tf.float32) / 255"
-            )
+        threat_model.check_floating(images)
         images = tf.cast(images, tf.float32)
         labels = contract.class_labels(labels)
         classes = contract.number_of_classes(self.classifier, images.shape)
