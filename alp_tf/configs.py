@@ -93,6 +93,7 @@ def attack(**options):
     config.keep = config_dict.placeholder(str)
     config.batch_norm = config_dict.placeholder(str)
     config.queries = config_dict.placeholder(int)
+    config.samples = config_dict.placeholder(int)
     config.update(options)
     return config
 

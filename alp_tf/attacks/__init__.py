@@ -15,8 +15,19 @@ from alp_tf.attacks.fab import FAB
 from alp_tf.attacks.fgsm import FGSM
 from alp_tf.attacks.losses import DLR, CrossEntropy, Margin
 from alp_tf.attacks.pgd import PGD
+from alp_tf.attacks.random_noise import RandomNoise
+from alp_tf.attacks.spsa import SPSA
 from alp_tf.attacks.square import Square
 
-NAMED = {"pgd": PGD, "bim": BIM, "fgsm": FGSM, "apgd": APGD, "fab": FAB, "square": Square}
+NAMED = {
+    "pgd": PGD,
+    "bim": BIM,
+    "fgsm": FGSM,
+    "apgd": APGD,
+    "fab": FAB,
+    "square": Square,
+    "spsa": SPSA,
+    "random_noise": RandomNoise,
+}
 
-__all__ = ["APGD", "Attack", "BIM", "CrossEntropy", "DLR", "FAB", "FGSM", "Margin", "NAMED", "PGD", "Square"]
+__all__ = ["Attack", "CrossEntropy", "DLR", "Margin", "NAMED", *(cls.__name__ for cls in NAMED.values())]

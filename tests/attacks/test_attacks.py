@@ -30,6 +30,8 @@ for loss in ("cross_entropy", "dlr"):
 WITHOUT_LOSS = {
     "fab": lambda **options: attacks.FAB(steps=8, **options),
     "fab, restarts": lambda **options: attacks.FAB(steps=8, restarts=2, target="runner_up", **options),
+    "spsa": lambda **options: attacks.SPSA(**{"steps": 6, "samples": 30, "step_size": 0.1, **options}),
+    "random noise": lambda **options: attacks.RandomNoise(samples=20, **options),
     "square": lambda **options: attacks.Square(queries=60, **options),
     "square, restarts": lambda **options: attacks.Square(queries=20, restarts=2, **options),
 }
@@ -144,6 +146,24 @@ def test_an_empty_batch_stays_empty(name, classifier):
 def test_without_a_seed_every_call_differs(classifier, batch):
     attack = attacks.PGD(epsilon=0.1, step_size=0.0, steps=0)
     assert np.abs(attack(classifier, *batch) - attack(classifier, *batch)).max() > 0.01
+
+
+def test_spsa_estimates_the_gradient(classifier, batch):
+    """With many samples it climbs nearly as high as an attack that knows the gradient."""
+    images, labels = batch
+    labels = np.argmax(classifier(images), -1)
+    options = {"epsilon": 0.03, "step_size": 0.01}
+    climbed = {}
+    for name, attack in (
+        ("SPSA", attacks.SPSA(**options, steps=10, samples=300)),
+        ("PGD", attacks.BIM(**options, steps=10, loss="margin_50")),
+        ("noise", attacks.RandomNoise(epsilon=0.03, samples=300)),
+    ):
+        margin = losses.Margin(confidence=50.0)(classifier(attack(classifier, images, labels, seed=0)), labels)
+        climbed[name] = float(tf.reduce_mean(margin))
+    start = float(tf.reduce_mean(losses.Margin(confidence=50.0)(classifier(images), labels)))
+    assert climbed["SPSA"] - start > 0.8 * (climbed["PGD"] - start)
+    assert climbed["noise"] < climbed["SPSA"]
 
 
 def test_fgsm_is_one_signed_step(classifier, batch):
