@@ -3,7 +3,8 @@
     python -m alp_tf.main --config=experiments/digits_alp.py
     python -m alp_tf.main --config=experiments/mnist_alp.py --config.dataset.data_dir=DIR --workdir=runs/mnist_alp
 
-Any field of the experiment can be given: --config.train.steps=2000 --config.defense.attack.epsilon=8/255.
+Any field of the experiment can be given: --config.train.steps=2000 --config.defense.attack.epsilon=8/255
+--config.deterministic=True; alp_tf/configs.py lists them all. `experiments/mnist_alp.py:paper` is the paper's budget.
 The work directory receives config.json, checkpoints/, tensorboard/, history.jsonl, model.keras, results.json,
 report.md and figures/. The same command, run again, goes on where it stopped.
 """
@@ -31,7 +32,8 @@ def main(arguments):
         config, name, overridden, rest = command_line.read_config(arguments)
     else:
         rest = arguments
-    command_line.parse(rest, flag_values, __doc__)
+    there = ", ".join(sorted(path.stem for path in pathlib.Path("experiments").glob("*.py")))
+    command_line.parse(rest, flag_values, f"{__doc__}\nExperiments here: {there or 'none; cd into a checkout'}")
 
     # TensorFlow loads only now: a mistyped flag is told at once.
     from alp_tf import evaluation, experiment
