@@ -150,18 +150,42 @@ class GradientAttack(Attack):
         return lambda logits: loss(logits, labels, targets)
 
 
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """A randomised model's logits function, and how many draws stand for its expectation."""
+
+    logits_of: callable
+    samples: int
+
+
 def input_gradient(logits_of, objective, images):
-    """One forward and backward pass.
+    """One forward and backward pass, or the mean of several for a randomised model (see wrappers.EOT).
 
     Returns:
       (losses [batch], logits [batch, classes], gradients like images): of the images alone, never of weights.
     """
+    draws = getattr(logits_of, "draws", None)
+    if draws is not None:
+        return _expected_gradient(draws, objective, images)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         logits = logits_of(images)
         values = objective(logits)
     gradients = tape.gradient(values, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return values, logits, gradients
+
+
+def _expected_gradient(draws, objective, images):
+    def draw():
+        values, logits, gradients = input_gradient(draws.logits_of, objective, images)
+        return values, tf.nn.softmax(logits), gradients
+
+    def add(index, total):
+        return index + 1, tuple(a + b for a, b in zip(total, draw(), strict=True))
+
+    state = tf.while_loop(lambda index, _: index < draws.samples, add, (tf.constant(1), draw()), parallel_iterations=1)
+    values, probabilities, gradients = (total / draws.samples for total in state[1])
+    return values, tf.math.log(tf.maximum(probabilities, 1e-37)), gradients
 
 
 def stronger(candidate, incumbent):

@@ -13,12 +13,21 @@ def logits_function(model, *, training=False):
     """A function from images to float32 logits.
 
     Args:
-      model: a keras.Model, or any other callable that takes images alone.
+      model: a keras.Model, a wrapper (see attacks.wrappers), or any other callable that takes images alone.
       training: Keras' training argument; ignored for plain callables.
     """
+    if hasattr(model, "wrap_logits"):
+        return model.wrap_logits(logits_function(model.model, training=training))
     if isinstance(model, keras.layers.Layer):
         return lambda images: tf.cast(model(images, training=training), tf.float32)
     return lambda images: tf.cast(model(images), tf.float32)
+
+
+def innermost(model):
+    """The model inside all wrappers."""
+    while hasattr(model, "wrap_logits"):
+        model = model.model
+    return model
 
 
 def check_batch_norm(mode):
@@ -74,6 +83,7 @@ def number_of_classes(model, shape):
       model: keras.Model, or a plain callable, for which the answer comes from tracing it.
       shape: of a batch of images; the batch may be None.
     """
+    model = innermost(model)
     if isinstance(model, keras.layers.Layer):
         return int(model.compute_output_spec(keras.KerasTensor(shape, "float32")).shape[-1])
     return int(tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32)).output_shapes[-1])
@@ -85,7 +95,7 @@ def warn_unless_logits(model):
     Returns:
       True when a warning was given.
     """
-    last = model
+    last = innermost(model)
     while getattr(last, "layers", None):
         outputs = getattr(last, "outputs", None)
         history = getattr(outputs[0], "_keras_history", None) if outputs else None
@@ -117,7 +127,7 @@ def logits_in_mode(model, batch_norm):
     if batch_norm == "inference":
         yield logits_function(model)
         return
-    variables = [variable.value for variable in getattr(model, "non_trainable_variables", [])]
+    variables = [variable.value for variable in getattr(innermost(model), "non_trainable_variables", [])]
     before = [tf.identity(variable) for variable in variables]
     yield logits_function(model, training=True)
     for variable, value in zip(variables, before, strict=True):
