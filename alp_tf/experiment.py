@@ -60,6 +60,8 @@ def run(config, path, *, name, overridden=(), command=None):
         attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
         batch_size=config.evaluation.batch_size,
         seed=config.seed,
+        masking_examples=config.evaluation.masking_examples,
+        keep=workdir.evaluation,
     )
     with files.replaced(workdir.model_keras) as temporary:
         classifier.save(temporary)
@@ -69,7 +71,7 @@ def run(config, path, *, name, overridden=(), command=None):
         "seed": config.seed,
         "steps": config.train.steps,
         "train_seconds": round(history.seconds, 1),
-        "evaluations": report.to_list(),
+        **report.to_dict(),
         "versions": _versions(),
         "machine": f"{platform.machine()}, {_cores()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs",
     }
