@@ -6,7 +6,7 @@
 See evaluation.accuracy for what is counted.
 """
 
-from alp_tf.evaluation.accuracy import evaluate
+from alp_tf.evaluation.accuracy import arrays, evaluate
 from alp_tf.evaluation.report import Evaluation, Finding, Report, percent, wilson_interval
 
-__all__ = ["Evaluation", "Finding", "Report", "evaluate", "percent", "wilson_interval"]
+__all__ = ["Evaluation", "Finding", "Report", "arrays", "evaluate", "percent", "wilson_interval"]

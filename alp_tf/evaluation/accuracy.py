@@ -75,12 +75,14 @@ def evaluate(
             "those of the model's classes, and the pixels what it was trained on?",
             stacklevel=2,
         )
-    evaluations = _separately(run, attacks) if protocol is None else _in_turn(run, attacks, protocol)
+    rows = _separately(run, attacks) if protocol is None else _in_turn(run, attacks, protocol)
+    evaluations, stands = zip(*rows, strict=True)
+    verdicts = {item.name: verdict for item, verdict in zip(evaluations, stands, strict=True)}
     findings = ()
     if masking_examples and run.clean.any():
         widest = threat_model or max((attack.threat_model for attack in attacks.values()), key=lambda it: it.epsilon)
         findings = masking.diagnose(run, widest, examples=masking_examples)
-    return Report(tuple(evaluations), findings)
+    return Report(evaluations, findings, {"clean": run.clean, **verdicts})
 
 
 def arrays(data, batch_size, examples):
@@ -121,7 +123,7 @@ def _separately(run, attacks):
         outcome = run.attack(name, attack, run.clean)
         if run.logits.shape[-1] > 5:
             outcome.top5 = _top5(run, name, attack, outcome)
-        yield _row(run, name, attack, outcome, top5=run.logits.shape[-1] > 5)
+        yield _row(run, name, attack, outcome, top5=run.logits.shape[-1] > 5), outcome.stands
 
 
 def _top5(run, name, attack, outcome):
@@ -140,11 +142,11 @@ def _in_turn(run, attacks, protocol):
         standing = outcome.stands
         costs = {key: value + getattr(outcome, key) for key, value in costs.items()}
         last = _row(run, f"{protocol}, after {name}", attack, outcome, top5=False)
-        yield last
+        yield last, standing
     spent = {f"{key}_passes": costs[key] / len(run.labels) for key in ("forward", "backward")}
     seconds = round(costs["seconds"], 3)
     whole = {"name": protocol, "attack": f"protocol {protocol}", "seconds": seconds, "targeted_success": None}
-    yield dataclasses.replace(last, **whole, **spent)
+    yield dataclasses.replace(last, **whole, **spent), standing
 
 
 def _row(run, name, attack, outcome, *, top5):

@@ -65,10 +65,18 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The evaluations of one model and the verdict on its gradients; `print(report)` is Markdown."""
+    """The evaluations of one model and the verdict on its gradients; `print(report)` is Markdown.
+
+    Attributes:
+      evaluations: tuple of Evaluation.
+      masking: tuple of Finding.
+      verdicts: {name of an evaluation, or `clean`: bool [examples]}, which images are right before and after it; not
+        part of `to_dict`.
+    """
 
     evaluations: tuple
     masking: tuple = ()
+    verdicts: dict = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def to_dict(self):
         """JSON-ready: `evaluations` and `masking`, lists of dictionaries."""

@@ -306,6 +306,8 @@ def test_an_interrupted_evaluation_goes_on_after_the_last_batch(after, digits_cl
     monkeypatch.setattr(attacks.Attack, "__call__", counts)
     resumed = evaluate(digits_classifier, data, **options, keep=tmp_path)
     assert without_seconds(resumed) == without_seconds(whole)
+    for name, verdict in whole.verdicts.items():
+        np.testing.assert_array_equal(resumed.verdicts[name], verdict)
     evaluate(digits_classifier, data, **options, keep=tmp_path)
     # Nothing is done twice, and what is finished is not done again.
     total = len(calls)
