@@ -46,7 +46,7 @@ def class_bars(path, labels, clean_logits, adversarial_logits, class_names, limi
 def logit_histograms(path, labels, clean_logits, adversarial_logits, bins=60):
     """How large the logits are: all of them on the left, those of the true class on the right.
 
-    Squeezing and pairing shrink logits (Kannan section 4.2.3, Shafahi section 3); where they are small, a margin is too.
+    Squeezing shrinks logits (Kannan section 4.2.3, Shafahi section 3); where they are small, a margin is too.
 
     Args:
       path: PNG to write.
