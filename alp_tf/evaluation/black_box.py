@@ -186,5 +186,5 @@ def _common_classes(sources, targets, image_shape):
 def _same(source, target):
     """Whether two models are one, be it in different wrappers: they share weights."""
     source, target = classifier.innermost(source), classifier.innermost(target)
-    weights = {id(weight) for weight in getattr(source, "trainable_variables", [])}
-    return source is target or any(id(weight) in weights for weight in getattr(target, "trainable_variables", []))
+    weights = {id(weight) for weight in getattr(source, "weights", [])}
+    return source is target or any(id(weight) in weights for weight in getattr(target, "weights", []))

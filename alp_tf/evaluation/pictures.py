@@ -56,24 +56,30 @@ def logit_histograms(path, labels, clean_logits, adversarial_logits, bins=60):
     """
     labels = np.asarray(labels)
     logits = {"clean images": np.asarray(clean_logits), "after the attack": np.asarray(adversarial_logits)}
-    everything = np.concatenate([values[np.isfinite(values)] for values in logits.values()])
-    edges = np.linspace(everything.min(), max(everything.max(), everything.min() + 1e-6), bins + 1)
+    everything = np.concatenate([_finite(values) for values in logits.values()])
+    low, high = (everything.min(), everything.max()) if len(everything) else (0.0, 0.0)
+    edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
     drawn, axes = figure(10, 3.4, columns=2, sharex=True)
     rows = np.arange(len(labels))
-    panels = (("all logits", lambda values: values.ravel()), ("logit of the true class", lambda v: v[rows, labels]))
+    panels = (("all logits", np.ravel), ("logit of the true class", lambda values: values[rows, labels]))
     for axis, (title, chosen) in zip(axes, panels, strict=True):
         for (name, values), colour in zip(logits.items(), (BLUE, ORANGE), strict=True):
-            taken = chosen(values)
-            taken = taken[np.isfinite(taken)]
-            weights = np.full(len(taken), 100 / len(taken))
+            taken = _finite(chosen(values))
+            weights = np.full(len(taken), 100 / max(len(taken), 1))
             style = {"color": colour, "histtype": "stepfilled", "linewidth": 1.2}
-            label = f"{name}: mean {taken.mean():.2f}, standard deviation {taken.std():.2f}"
+            spread = (
+                f"mean {taken.mean():.2f}, standard deviation {taken.std():.2f}" if len(taken) else "none is finite"
+            )
             axis.hist(taken, edges, weights=weights, alpha=0.3, **style)
-            axis.hist(taken, edges, weights=weights, label=label, **{**style, "histtype": "step"})
+            axis.hist(taken, edges, weights=weights, label=f"{name}: {spread}", **{**style, "histtype": "step"})
         axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         axis.set(xlabel=title, ylabel="share (%)")
         axis.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=8.5)
     save(drawn, path)
+
+
+def _finite(values):
+    return values[np.isfinite(values)]
 
 
 def _right(labels, clean_logits, adversarial_logits):
