@@ -17,8 +17,7 @@ import tensorflow as tf
 
 from alp_tf import progress
 from alp_tf.attacks import Attack, base, classifier, losses
-from alp_tf.evaluation import inputs
-from alp_tf.evaluation.accuracy import wilson_interval
+from alp_tf.evaluation import inputs, wilson_interval
 from alp_tf.evaluation.transfer_table import Row, Transfer
 
 __all__ = ["Row", "Transfer", "transfer"]
@@ -51,6 +50,8 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
     for kind, given in (("sources", sources), ("targets", targets), ("attacks", attacks)):
         if not given:
             raise ValueError(f"{kind} is empty; write {kind}={{name: {'attack' if kind == 'attacks' else 'model'}}}")
+    for source in sources.values():
+        classifier.warn_unless_logits(source)
     images, labels = inputs.arrays(data, examples=examples, batch_size=batch_size)
     classes = _common_classes(sources, targets, images.shape[1:])
     classifier.check_label_range(labels, classes)

@@ -17,8 +17,7 @@ import tensorflow as tf
 
 from alp_tf import progress
 from alp_tf.attacks import PGD, base, classifier
-from alp_tf.evaluation import climb, inputs, json_ready
-from alp_tf.evaluation.accuracy import wilson_interval
+from alp_tf.evaluation import climb, inputs, json_ready, wilson_interval
 from alp_tf.threat_model import ThreatModel
 
 # Of the threat model's epsilon: denser up to it, then far enough beyond it for the accuracy to reach zero.
@@ -128,6 +127,7 @@ def accuracy_curves(
     for name, counts in (("steps", (steps,)), ("step_counts", step_counts), ("restart_counts", restart_counts)):
         for count in counts:
             base.check_count(name, count, 1)
+    classifier.warn_unless_logits(model)
     images, labels = inputs.arrays(data, examples=examples, batch_size=batch_size)
     threat_model.check_images(images)
     classifier.check_label_range(labels, inputs.classes(model, images.shape[1:]))

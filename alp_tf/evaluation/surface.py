@@ -84,6 +84,7 @@ def loss_surface(
         raise ValueError(f"points is {points!r}; it must be an odd integer of at least 3, such as 25")
     if attack is not None and not (isinstance(attack, Attack) and attack.threat_model == threat_model):
         raise ValueError(f"attack is {attack!r}; it must be an attack of the same threat model, {threat_model}")
+    classifier.warn_unless_logits(model)
     images, labels = inputs.arrays((images, labels))
     threat_model.check_images(images)
     classifier.check_label_range(labels, inputs.classes(model, images.shape[1:]))

@@ -4,8 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from alp_tf.evaluation import json_ready
-from alp_tf.evaluation.accuracy import percent
+from alp_tf.evaluation import json_ready, percent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
