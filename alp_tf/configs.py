@@ -69,6 +69,7 @@ def default():
     config.evaluation = ml_collections.ConfigDict()
     config.evaluation.examples = 0
     config.evaluation.batch_size = 200
+    config.evaluation.masking_examples = 100
     config.evaluation.attacks = ml_collections.ConfigDict()
     config.evaluation.attacks.pgd = attack(epsilon=0.2, step_size=0.01, steps=100)
     return config
@@ -125,6 +126,7 @@ def check(config, overridden=()):
         _check_least(f"config.train.{name}", config.train[name], least)
     _check_least("config.evaluation.examples", config.evaluation.examples, 0)
     _check_least("config.evaluation.batch_size", config.evaluation.batch_size, 1)
+    _check_least("config.evaluation.masking_examples", config.evaluation.masking_examples, 0)
     build_optimizer(config)
 
 

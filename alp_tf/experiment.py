@@ -1,21 +1,17 @@
 """One experiment from its configuration to its report: train, keep, resume, evaluate."""
 
-import importlib.metadata
 import logging
-import os
-import platform
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from alp_tf import callbacks, checkpoints, configs, datasets, evaluation, files
+from alp_tf import callbacks, checkpoints, configs, datasets, evaluation, files, machine
 from alp_tf.evaluation import plots
 from alp_tf.workdir import WorkDir
 
 _log = logging.getLogger("alp_tf")
-_PACKAGES = ("tensorflow", "keras", "numpy", "alp_tf")
 
 
 def run(config, path, *, name, overridden=(), command=None):
@@ -60,6 +56,8 @@ def run(config, path, *, name, overridden=(), command=None):
         attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
         batch_size=config.evaluation.batch_size,
         seed=config.seed,
+        masking_examples=config.evaluation.masking_examples,
+        keep=workdir.evaluation,
     )
     with files.replaced(workdir.model_keras) as temporary:
         classifier.save(temporary)
@@ -69,9 +67,9 @@ def run(config, path, *, name, overridden=(), command=None):
         "seed": config.seed,
         "steps": config.train.steps,
         "train_seconds": round(history.seconds, 1),
-        "evaluations": report.to_list(),
-        "versions": _versions(),
-        "machine": f"{platform.machine()}, {_cores()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs",
+        **report.to_dict(),
+        "versions": machine.versions(),
+        "machine": machine.description(),
     }
     _draw(config, workdir, data, classifier, history)
     files.write_text(workdir.report_md, _report_markdown(name, config, report, results))
@@ -159,17 +157,3 @@ Command: `{results["command"]}`
 
 ![Training accuracy and loss by step](figures/training_curves.png)
 """
-
-
-def _versions():
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -41,7 +41,7 @@ def main(arguments):
     workdir = pathlib.Path(flag_values.workdir or f"runs/{name}")
     command = shlex.join(["python", "-m", "alp_tf.main", *arguments])
     results = experiment.run(config, workdir, name=name, overridden=overridden, command=command)
-    print(f"\n{evaluation.Report.from_list(results['evaluations'])}\n\nReport: {workdir / 'report.md'}")
+    print(f"\n{evaluation.Report.from_dict(results)}\n\nReport: {workdir / 'report.md'}")
 
 
 if __name__ == "__main__":

@@ -62,25 +62,31 @@ def make(table, path, *, command=None, seed=0):
         config = _config(name)
         config.seed = seed
         results = experiment.run(config, path / name, name=name, command=command)
-        measured = evaluation.Report.from_list(results["evaluations"])[table.attack]
-        rows.append((label, measured, results["train_seconds"]))
+        report = evaluation.Report.from_dict(results)
+        rows.append((label, report, report[table.attack], results["train_seconds"]))
     lines = [
-        f"| {label} | {evaluation.percent(item.clean_accuracy)} | {evaluation.percent(item.robust_accuracy)} "
+        f"| {label} | {evaluation.percent(item.clean_accuracy)} "
+        f"| {evaluation.percent(item.robust_accuracy)}{report.doubt(item)} "
         f"| {evaluation.percent(item.ci95[0])} to {evaluation.percent(item.ci95[1])} | {seconds:.0f} |"
-        for label, item, seconds in rows
+        for label, report, item, seconds in rows
     ]
     head = f"| defence | clean accuracy | {table.attack_label} | 95 % interval | training, s |"
     text = "\n".join([f"{table.title} (seed {seed})", "", head, "|---|---:|---:|---:|---:|", *lines])
     plots.accuracy_bars(
         path / "figures" / "table.png",
-        [(label, item.clean_accuracy, item.robust_accuracy) for label, item, _ in rows],
+        [(label, item.clean_accuracy, item.robust_accuracy) for label, _, item, _ in rows],
         table.attack_label,
     )
     files.write_text(path / "table.md", f"{text}\n\n![The table as bars](figures/table.png)\n")
     summary = {"table": table.title, "command": command, "seed": seed}
     summary["seconds"] = round(time.perf_counter() - started, 1)
     summary["rows"] = {
-        label: {**evaluation.Report((item,)).to_list()[0], "train_seconds": seconds} for label, item, seconds in rows
+        label: {
+            **evaluation.Report((item,)).to_dict()["evaluations"][0],
+            "masking": report.to_dict()["masking"],
+            "train_seconds": seconds,
+        }
+        for label, report, item, seconds in rows
     }
     files.write_json(path / "table.json", summary)
     return text

@@ -15,7 +15,7 @@ class WorkDir:
     Attributes:
       path: the directory.
       config_json, results_json, report_md, history_jsonl: files in it.
-      checkpoints, tensorboard, figures: directories in it.
+      checkpoints, tensorboard, figures, evaluation: directories in it.
       model_keras: the trained classifier, as `keras.models.load_model` reads it.
     """
 
@@ -29,6 +29,7 @@ class WorkDir:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.figures = self.path / "figures"
+        self.evaluation = self.path / "evaluation"
 
     def claim(self, config):
         """Makes the directory and writes `config.json`, unless it is this configuration's already.

@@ -18,6 +18,7 @@ from alp_tf.attacks.pgd import PGD
 from alp_tf.attacks.random_noise import RandomNoise
 from alp_tf.attacks.spsa import SPSA
 from alp_tf.attacks.square import Square
+from alp_tf.attacks.wrappers import EOT
 
 NAMED = {
     "pgd": PGD,
@@ -30,4 +31,4 @@ NAMED = {
     "random_noise": RandomNoise,
 }
 
-__all__ = ["Attack", "CrossEntropy", "DLR", "Margin", "NAMED", *(cls.__name__ for cls in NAMED.values())]
+__all__ = ["Attack", "CrossEntropy", "DLR", "EOT", "Margin", "NAMED", *(cls.__name__ for cls in NAMED.values())]

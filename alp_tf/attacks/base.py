@@ -43,6 +43,11 @@ class Attack:
         """The set of images the attack may return."""
         return ThreatModel(epsilon=self.epsilon, norm=self.norm, bounds=self.bounds)
 
+    def runs(self):
+        """The attack as independent runs, for those who stop attacking an example once it has fallen."""
+        restarts = getattr(self, "restarts", 1)
+        return [dataclasses.replace(self, restarts=1)] * restarts if restarts > 1 else [self]
+
     def perturb(self, model, images, labels, seed):
         """Builds the attack's graph; implemented by each attack.
 

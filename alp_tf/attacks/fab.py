@@ -44,6 +44,10 @@ class FAB(base.Attack):
         base.check_count("restarts", self.restarts, 1)
         classifier.check_batch_norm(self.batch_norm)
 
+    def runs(self):
+        """See Attack.runs; only the first restart begins at the image, so that they are not alike."""
+        return [self]
+
     def perturb(self, model, images, labels, seed):
         """See Attack.perturb."""
         with classifier.logits_in_mode(model, self.batch_norm) as logits_of:

@@ -1,74 +1,15 @@
 """Clean and robust accuracy of a classifier, with the confidence interval that the number of examples allows."""
 
 import dataclasses
-import math
-import time
+import warnings
 
 import numpy as np
-import tensorflow as tf
 
-from alp_tf import progress
-from alp_tf.attacks import Attack, base, classifier
-from alp_tf.evaluation import protocols
+from alp_tf.attacks import EOT, Attack, classifier
+from alp_tf.evaluation import kept, masking, protocols
+from alp_tf.evaluation.report import Evaluation, Report, wilson_interval
+from alp_tf.evaluation.run import Run
 from alp_tf.threat_model import ThreatModel
-
-_Z95 = 1.959963984540054
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """One attack on one model, in the form in which results.json holds it.
-
-    Attributes:
-      name: what the attack is called in the table.
-      threat_model: such as `linf 0.3`.
-      attack: the attack's repr, which is its configuration.
-      examples: how many images were attacked.
-      clean_accuracy: share classified correctly as they are.
-      robust_accuracy: share classified correctly both as they are and after the attack.
-      ci95: Wilson's 95 % interval of the robust accuracy.
-      seconds: time the attack took.
-      seed: fixes the attack's random starts.
-    """
-
-    name: str
-    threat_model: str
-    attack: str
-    examples: int
-    clean_accuracy: float
-    robust_accuracy: float
-    ci95: tuple
-    seconds: float
-    seed: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """The evaluations of one model; `print(report)` is a Markdown table."""
-
-    evaluations: tuple
-
-    def to_list(self):
-        """The evaluations as JSON-ready dictionaries."""
-        return [{**dataclasses.asdict(item), "ci95": list(item.ci95)} for item in self.evaluations]
-
-    @classmethod
-    def from_list(cls, dictionaries):
-        """Inverse of to_list."""
-        return cls(tuple(Evaluation(**{**item, "ci95": tuple(item["ci95"])}) for item in dictionaries))
-
-    def __getitem__(self, name):
-        return next(item for item in self.evaluations if item.name == name)
-
-    def __str__(self):
-        rows = [
-            f"| {item.name} | {item.threat_model} | {item.examples:,} | {percent(item.clean_accuracy)} "
-            f"| {percent(item.robust_accuracy)} | {percent(item.ci95[0])} to {percent(item.ci95[1])} "
-            f"| {item.seconds:.1f} |"
-            for item in self.evaluations
-        ]
-        head = "| attack | threat model | images | clean accuracy | robust accuracy | 95 % interval | seconds |"
-        return "\n".join([head, "|---|---|---:|---:|---:|---:|---:|", *rows])
 
 
 def evaluate(
@@ -81,128 +22,80 @@ def evaluate(
     examples=None,
     batch_size=200,
     seed=0,
+    masking_examples=100,
+    keep=None,
     show_progress=True,
 ):
-    """Measures the accuracy of a model on images as they are and under attack.
+    """Measures the accuracy of a model on images as they are and under attack, and whether it masks its gradients.
 
     Args:
-      model: keras.Model that returns logits; a defence or the classifier it wraps.
+      model: keras.Model that returns logits, or a callable; a defence or the classifier it wraps. A randomised model
+        comes as `alp_tf.attacks.EOT(model, samples=20)`.
       data: tf.data.Dataset of batches (float32 images in [0, 1], integer labels), or a pair of arrays.
       attacks: {name: attack}; each is measured by itself, on all images.
-      protocol: instead of attacks, `strong` or `autoattack`: its attacks run in turn, each on the images that still
-        stand, and the last row of the report is the share that stands against all of them.
+      protocol: instead of attacks, `strong`, `autoattack`, `autoattack_plus` or `autoattack_rand`: its attacks run in
+        turn, each restart on the images that still stand, and the last row of the report is the share that stands
+        against all of them.
       threat_model: of the protocol, such as `ThreatModel(epsilon=8/255)`.
       examples: stop after so many; None or 0 for all.
       batch_size: images attacked at a time.
       seed: fixes the random starts.
-      show_progress: show a bar with the time left.
+      masking_examples: images for the tests for masked gradients (see evaluation.masking); 0 leaves them out.
+      keep: directory in which every finished batch is kept; the same call, interrupted at any moment, goes on there.
+      show_progress: show bars with the time left.
 
     Returns:
       Report with one Evaluation for each attack, and one more for a protocol as a whole.
 
     Raises:
       ValueError: no data, images or labels outside their range, or something that is no attack; both or neither of
-        attacks and protocol; a protocol without its threat model.
+        attacks and protocol; a protocol without its threat model; a model that returns probabilities, NaN, or other
+        logits at every call; a `keep` of another evaluation.
     """
-    if (attacks is None) == (protocol is None):
-        raise ValueError("give either attacks={name: attack} or protocol='strong' (or 'autoattack')")
-    if protocol is not None and not isinstance(threat_model, ThreatModel):
-        raise ValueError(
-            f"protocol={protocol!r} needs a threat model: write threat_model=alp_tf.ThreatModel(epsilon=8/255)"
-        )
-    classifier.warn_unless_logits(model)
-    images, labels = _arrays(data, batch_size, examples)
+    _check_choice(attacks, protocol, threat_model)
+    images, labels = arrays(data, batch_size, examples)
     classes = classifier.number_of_classes(model, (None, *images.shape[1:]))
     classifier.check_label_range(labels, classes)
     if attacks is None:
         attacks = protocols.protocol(protocol, threat_model, num_classes=classes)
+        if protocol in protocols.EOT_SAMPLES and not isinstance(model, EOT):
+            model = EOT(model, samples=protocols.EOT_SAMPLES[protocol])
     for name, attack in attacks.items():
         if not isinstance(attack, Attack):
             raise ValueError(
                 f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
             )
         attack.threat_model.check_images(images)
-    run = _Run(model, images, labels, batch_size, seed, show_progress)
-    if protocol is None:
-        return Report(
-            tuple(run.row(name, attack, *run.withstands(name, attack, run.clean)) for name, attack in attacks.items())
+    settings = {"attacks": attacks, "protocol": protocol, "seed": seed, "batch size": batch_size}
+    store = kept.Kept(keep, kept.identity(model, images, labels, **settings)) if keep else None
+    run = Run(model, images, labels, batch_size=batch_size, seed=seed, show_progress=show_progress, keep=store)
+    if not run.clean.any():
+        warnings.warn(
+            f"none of the {len(labels)} images is classified correctly as it is, so none was attacked: are the labels "
+            "those of the model's classes, and the pixels what it was trained on?",
+            stacklevel=2,
         )
-    standing, total, rows = run.clean, 0.0, []
-    for name, attack in attacks.items():
-        standing, seconds = run.withstands(name, attack, standing)
-        total += seconds
-        rows.append(run.row(f"{protocol}, after {name}", attack, standing, seconds))
-    return Report((*rows, dataclasses.replace(rows[-1], name=protocol, attack=f"protocol {protocol}", seconds=total)))
+    rows = _separately(run, attacks) if protocol is None else _in_turn(run, attacks, protocol)
+    evaluations, stands = zip(*rows, strict=True)
+    verdicts = {item.name: verdict for item, verdict in zip(evaluations, stands, strict=True)}
+    findings = ()
+    if masking_examples and run.clean.any():
+        widest = threat_model or max((attack.threat_model for attack in attacks.values()), key=lambda it: it.epsilon)
+        findings = masking.diagnose(run, widest, examples=masking_examples)
+    return Report(evaluations, findings, {"clean": run.clean, **verdicts})
 
 
-def wilson_interval(successes, trials):
-    """Wilson's 95 % interval of a share: honest also near 0 and 1, where the normal approximation is not.
+def arrays(data, batch_size, examples):
+    """The images and int32 labels of a data set, in memory.
 
     Args:
-      successes: how many of the trials succeeded.
-      trials: at least 1.
+      data: tf.data.Dataset of batches, or a pair of arrays.
+      batch_size: of reading.
+      examples: at most so many; None or 0 for all.
 
-    Returns:
-      (low, high).
+    Raises:
+      ValueError: there are none.
     """
-    share, spread = successes / trials, _Z95**2 / trials
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
-def percent(share):
-    """`97.31 %`: two digits, as far as 10,000 images carry."""
-    return f"{100 * share:.2f} %"
-
-
-class _Run:
-    """The images of one evaluation, in memory, and which of them are classified correctly as they are."""
-
-    def __init__(self, model, images, labels, batch_size, seed, show_progress):
-        self._model, self._images, self._labels = model, images, labels
-        self._batch_size, self._seed, self._show_progress = batch_size, seed, show_progress
-        self._predict = _predictor(model, images.shape)
-        everything = np.arange(len(labels))
-        self.clean = np.concatenate([self._right(images[rows], rows) for rows in self._chunks(everything)])
-
-    def withstands(self, name, attack, standing):
-        """Which of the images that stand still do after the attack (bool [examples]), and the seconds it took.
-
-        An image that is wrong as it is is never attacked and never stands: it is itself inside the ball.
-        """
-        after, began = standing.copy(), time.perf_counter()
-        attacked = np.flatnonzero(standing)
-        with progress.bar(len(attacked), name, "image", shown=self._show_progress) as bar:
-            for index, rows in enumerate(self._chunks(attacked)):
-                seed = tf.random.fold_in(base.as_seed(self._seed), index)
-                adversarial = attack(self._model, self._images[rows], self._labels[rows], seed=seed)
-                after[rows] = self._right(adversarial, rows)
-                bar.update(len(rows))
-        return after, round(time.perf_counter() - began, 3)
-
-    def row(self, name, attack, standing, seconds):
-        """What results.json and the table hold of an attack."""
-        return Evaluation(
-            name=name,
-            threat_model=str(attack.threat_model),
-            attack=repr(attack),
-            examples=len(self._labels),
-            clean_accuracy=float(self.clean.mean()),
-            robust_accuracy=float(standing.mean()),
-            ci95=tuple(round(bound, 6) for bound in wilson_interval(int(standing.sum()), len(standing))),
-            seconds=seconds,
-            seed=self._seed,
-        )
-
-    def _right(self, images, rows):
-        return self._predict(images) == self._labels[rows]
-
-    def _chunks(self, rows):
-        return [rows[first : first + self._batch_size] for first in range(0, len(rows), self._batch_size)]
-
-
-def _arrays(data, batch_size, examples):
     if isinstance(data, tuple):
         limit = examples or None
         images, labels = (np.asarray(part)[:limit] for part in data)
@@ -216,11 +109,61 @@ def _arrays(data, batch_size, examples):
     return images, classifier.class_labels(labels).numpy()
 
 
-def _predictor(model, shape):
-    logits_of = classifier.logits_function(model)
+def _check_choice(attacks, protocol, threat_model):
+    if (attacks is None) == (protocol is None):
+        raise ValueError("give either attacks={name: attack} or protocol='strong' (or 'autoattack')")
+    if protocol is not None and not isinstance(threat_model, ThreatModel):
+        raise ValueError(
+            f"protocol={protocol!r} needs a threat model: write threat_model=alp_tf.ThreatModel(epsilon=8/255)"
+        )
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *shape[1:]], tf.float32)])
-    def predict(images):
-        return tf.argmax(logits_of(images), -1, tf.int32)
 
-    return lambda images: predict(tf.cast(images, tf.float32)).numpy()
+def _separately(run, attacks):
+    for name, attack in attacks.items():
+        outcome = run.attack(name, attack, run.clean)
+        if run.logits.shape[-1] > 5:
+            outcome.top5 = _top5(run, name, attack, outcome)
+        yield _row(run, name, attack, outcome, top5=run.logits.shape[-1] > 5), outcome.stands
+
+
+def _top5(run, name, attack, outcome):
+    """Images that are wrong as they are, but among the five: attacked only for this."""
+    others = run.clean_top5 & ~run.clean
+    if not others.any():
+        return outcome.top5
+    rest = run.attack(f"{name}, top five", attack, others)
+    return np.where(others, rest.top5, outcome.top5)
+
+
+def _in_turn(run, attacks, protocol):
+    standing, costs, last = run.clean, {"seconds": 0.0, "forward": 0, "backward": 0}, None
+    for name, attack in attacks.items():
+        outcome = run.attack(f"{protocol}, {name}", attack, standing, label=name)
+        standing = outcome.stands
+        costs = {key: value + getattr(outcome, key) for key, value in costs.items()}
+        last = _row(run, f"{protocol}, after {name}", attack, outcome, top5=False)
+        yield last, standing
+    spent = {f"{key}_passes": costs[key] / len(run.labels) for key in ("forward", "backward")}
+    seconds = round(costs["seconds"], 3)
+    whole = {"name": protocol, "attack": f"protocol {protocol}", "seconds": seconds, "targeted_success": None}
+    yield dataclasses.replace(last, **whole, **spent), standing
+
+
+def _row(run, name, attack, outcome, *, top5):
+    count = len(run.labels)
+    targeted = getattr(attack, "target", None) is not None
+    return Evaluation(
+        name=name,
+        threat_model=str(attack.threat_model),
+        attack=repr(attack),
+        examples=count,
+        clean_accuracy=float(run.clean.mean()),
+        robust_accuracy=float(outcome.stands.mean()),
+        ci95=tuple(round(bound, 6) for bound in wilson_interval(int(outcome.stands.sum()), count)),
+        seconds=round(outcome.seconds, 3),
+        seed=run.seed,
+        top5_accuracy=float(outcome.top5.mean()) if top5 else None,
+        targeted_success=float(outcome.hit.mean()) if targeted else None,
+        forward_passes=outcome.forward / count,
+        backward_passes=outcome.backward / count,
+    )

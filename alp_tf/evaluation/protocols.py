@@ -63,3 +63,6 @@ def _autoattack(ball, targets):
 
 
 PROTOCOLS = {"strong": _strong, "autoattack": _autoattack}
+
+# Protocols for randomised models, and the draws that stand for their expectation.
+EOT_SAMPLES = {"autoattack_rand": 20}

@@ -1,0 +1,180 @@
+"""One model, its images, and what each attack does to them; kept on disk after every batch if asked to."""
+
+import dataclasses
+import time
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from alp_tf import progress
+from alp_tf.attacks import base, classifier, losses, wrappers
+from alp_tf.evaluation import kept
+
+# model -> {image shape: compiled logits}; as in attacks.base, a model that is gone takes its graphs along.
+_PREDICTORS = weakref.WeakKeyDictionary()
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What one attack did.
+
+    Attributes:
+      stands: bool [examples], of those that stood before; the others are False.
+      top5: bool [examples], whether the class is still among the five largest logits.
+      hit: bool [examples], whether the image was turned into the attack's target.
+      seconds, forward, backward: what it took; passes are images that went through the model.
+    """
+
+    stands: np.ndarray
+    top5: np.ndarray
+    hit: np.ndarray
+    seconds: float = 0.0
+    forward: int = 0
+    backward: int = 0
+
+
+class Run:
+    """The images of one evaluation, in memory, and which of them are classified correctly as they are.
+
+    Attributes:
+      images, labels: float32 [examples, height, width, channels] and int32 [examples].
+      logits: of the images as they are, float32 [examples, classes].
+      clean: bool [examples], whether each is classified correctly as it is.
+      clean_top5: the same for the five largest logits.
+    """
+
+    def __init__(self, model, images, labels, *, batch_size, seed, show_progress, keep=None):
+        """Classifies the images.
+
+        Args:
+          model: keras.Model, wrapper or callable.
+          images, labels: as in the attributes.
+          batch_size: images attacked at a time.
+          seed: int.
+          show_progress: whether bars are shown.
+          keep: kept.Kept, or None.
+
+        Raises:
+          ValueError: logits that are not finite, probabilities instead of logits, or a randomised model.
+        """
+        self.model = wrappers.PassCounter.of(model)
+        self.images, self.labels, self.seed = images, labels, seed
+        self._batch_size, self._show_progress = batch_size, show_progress
+        self._predict = _predictor(self.model, images.shape)
+        self._kept = keep or kept.Kept(None)
+        everything = np.arange(len(labels))
+        self.logits = np.concatenate([self._predict(images[rows]) for rows in self._chunks(everything)])
+        _check_logits(model, self.logits)
+        _check_deterministic(model, self._predict, images[:batch_size])
+        self.clean = self.logits.argmax(-1) == labels
+        self.clean_top5 = _among_five(self.logits, labels)
+
+    def attack(self, name, attack, standing, *, label=None):
+        """Attacks the images that stand, run by run; those that fall take no part in the next run.
+
+        Args:
+          name: unique within the evaluation; an attack that is on disk by that name is not run again.
+          attack: Attack; its restarts count as runs.
+          standing: bool [examples].
+          label: of the progress bar, if not the name.
+
+        Returns:
+          Outcome.
+        """
+        total = Outcome(standing.copy(), self.clean_top5.copy(), np.zeros_like(standing))
+        for index, single in enumerate(attack.runs()):
+            self._one_run(f"{name} #{index}", index, single, label or name, total)
+        return total
+
+    def _one_run(self, key, index, attack, label, total):
+        rows = np.flatnonzero(total.stands)
+        chunks = self._chunks(rows)
+        done = self._kept.load(key)
+        if done is not None:
+            total.stands, total.top5, total.hit = done["stands"], done["top5"], done["hit"]
+            total.seconds, total.forward, total.backward = (done[field].item() for field in _COSTS)
+            rows, chunks = done["rows"], self._chunks(done["rows"])
+        first = 0 if done is None else int(done["batches"])
+        if first == len(chunks):
+            return
+        with progress.bar(
+            len(rows), label, "image", shown=self._show_progress, initial=first * self._batch_size
+        ) as bar:
+            for batch, chunk in enumerate(chunks[first:], first):
+                began, before = time.perf_counter(), wrappers.passes(self.model)
+                seed = tf.random.fold_in(base.as_seed(self.seed), batch)
+                # The first run is the attack without restarts, image for image.
+                seed = tf.random.fold_in(seed, index) if index else seed
+                self._one_batch(attack, chunk, seed, total)
+                forward, backward = wrappers.passes(self.model)
+                total.forward, total.backward = (
+                    total.forward + forward - before[0],
+                    total.backward + backward - before[1],
+                )
+                total.seconds += time.perf_counter() - began
+                self._kept.save(key, {**vars(total), "rows": rows, "batches": batch + 1})
+                bar.update(len(chunk))
+
+    def _one_batch(self, attack, rows, seed, total):
+        labels = self.labels[rows]
+        logits = self._predict(attack(self.model, self.images[rows], labels, seed=seed))
+        # Logits that an attack has driven to NaN are no classification.
+        total.stands[rows] = (logits.argmax(-1) == labels) & np.isfinite(logits).all(-1)
+        total.top5[rows] &= _among_five(logits, labels)
+        if getattr(attack, "target", None) is not None:
+            target_seed = tf.unstack(tf.random.split(seed, 2))[0]
+            targets = losses.target_classes(attack.target, self.logits[rows], labels, target_seed)
+            total.hit[rows] |= logits.argmax(-1) == targets
+
+    def _chunks(self, rows):
+        return [rows[first : first + self._batch_size] for first in range(0, len(rows), self._batch_size)]
+
+
+_COSTS = ("seconds", "forward", "backward")
+
+
+def _predictor(model, shape):
+    functions, reference = _PREDICTORS.setdefault(model, {}), weakref.ref(model)
+    if shape[1:] not in functions:
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *shape[1:]], tf.float32)])
+        def predict(images):
+            return classifier.logits_function(reference())(images)
+
+        functions[shape[1:]] = predict
+    return lambda images: functions[shape[1:]](tf.cast(images, tf.float32)).numpy()
+
+
+def _among_five(logits, labels):
+    return (logits > np.take_along_axis(logits, labels[:, None], 1)).sum(-1) < 5
+
+
+def _check_logits(model, logits):
+    wrong = ~np.isfinite(logits).all(-1)
+    if wrong.any():
+        raise ValueError(
+            f"the model returns NaN or infinite logits for {wrong.sum()} of {len(logits)} images, the first is number "
+            f"{np.flatnonzero(wrong)[0]}; nothing can be measured. Look for a division by zero, an overflow in "
+            "float16, or weights that diverged in training"
+        )
+    likely = logits.min() >= 0 and np.abs(logits.sum(-1) - 1).max() < 1e-3
+    if likely and logits.shape[-1] > 1 and not isinstance(model, wrappers.EOT):
+        raise ValueError(
+            "the model returns probabilities (each row is positive and sums to 1) but must return logits: attacks "
+            "would see saturated gradients and overstate its robustness. Remove the softmax, for example "
+            "Dense(classes) instead of Dense(classes, activation='softmax'), or pass the model up to the layer before"
+        )
+
+
+def _check_deterministic(model, predict, images):
+    if isinstance(model, wrappers.EOT):
+        return
+    first, second = predict(images), predict(images)
+    largest = np.abs(first - second).max()
+    if largest > 1e-3 * max(np.abs(first).max(), 1e-6):
+        raise ValueError(
+            f"the model is randomised: the same images gave logits that differ by up to {largest:.3g}. One draw of the "
+            "gradient says little about it: evaluate alp_tf.attacks.EOT(model, samples=20) instead, with "
+            "protocol='autoattack_rand'"
+        )

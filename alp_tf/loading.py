@@ -1,0 +1,109 @@
+"""Finding a classifier by what a user types: a work directory, a `.keras` file, a SavedModel, or `module:function`."""
+
+import importlib
+import os
+import pathlib
+import sys
+
+import keras
+import tensorflow as tf
+
+from alp_tf import defenses
+from alp_tf.workdir import WorkDir
+
+_ALLOWED = (
+    "a work directory of alp_tf.main, a .keras file, the directory of a SavedModel, or module:function, where the "
+    "function takes no argument and returns a Keras model"
+)
+
+
+def classifier(place):
+    """Loads a classifier.
+
+    Args:
+      place: str; see the module's docstring.
+
+    Returns:
+      keras.Model, or a callable that returns logits.
+
+    Raises:
+      ValueError: nothing there, or nothing that is a classifier; says what is allowed.
+    """
+    path = pathlib.Path(place)
+    if path.is_dir() and WorkDir(path).model_keras.exists():
+        return _keras_file(WorkDir(path).model_keras)
+    if path.is_dir() and (path / "saved_model.pb").exists():
+        return _saved_model(path)
+    if path.is_file() and path.suffix == ".keras":
+        return _keras_file(path)
+    if WorkDir(path).config_json.exists():
+        raise ValueError(f"{place} is a work directory without model.keras: its training is not finished")
+    if not path.exists() and ":" in place:
+        return _function(place)
+    seen = "is neither" if path.exists() else "does not exist. Write"
+    raise ValueError(f"{place} {seen} {_ALLOWED}")
+
+
+def _keras_file(path):
+    # A defence that was saved whole brings its classifier along; importing `defenses` lets Keras know its class.
+    model = keras.models.load_model(path, compile=False)
+    return model.classifier if isinstance(model, defenses.Defense) else model
+
+
+def _saved_model(path):
+    loaded = tf.saved_model.load(str(path))
+    signatures = loaded.signatures
+    if not signatures:
+        raise ValueError(f"{path} is a SavedModel without signatures; export it with model.export(...) of Keras")
+    name = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
+    return SavedClassifier(loaded, signatures[name], name, path)
+
+
+class SavedClassifier:
+    """A SavedModel's signature as a function from images to logits; gradients pass through."""
+
+    def __init__(self, loaded, signature, name, path):
+        """Finds the one input and the logits among the outputs.
+
+        Args:
+          loaded: what tf.saved_model.load returned; kept alive.
+          signature: concrete function of one image input.
+          name: of the signature.
+          path: for errors.
+
+        Raises:
+          ValueError: several inputs, or several outputs of which none is called `logits`.
+        """
+        self._loaded, self._signature = loaded, signature
+        inputs = list(signature.structured_input_signature[1])
+        outputs = list(signature.structured_outputs)
+        if len(inputs) != 1:
+            raise ValueError(f"signature {name!r} of {path} has the inputs {', '.join(inputs)}; one, images, is needed")
+        if len(outputs) > 1 and "logits" not in outputs:
+            raise ValueError(
+                f"signature {name!r} of {path} returns {', '.join(outputs)}; one must be called logits, or be the only "
+                "one"
+            )
+        self._input, self._output = inputs[0], "logits" if "logits" in outputs else outputs[0]
+
+    def __call__(self, images):
+        """Logits [batch, classes] of float32 images [batch, height, width, channels]."""
+        return self._signature(**{self._input: images})[self._output]
+
+
+def _function(place):
+    module_name, _, function_name = place.partition(":")
+    # As with `python -m`: modules of the current directory count.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{place}: there is no module {error.name!r} here; {_ALLOWED} is needed") from error
+    if not hasattr(module, function_name):
+        there = ", ".join(name for name in vars(module) if callable(getattr(module, name)) and name[0] != "_")
+        raise ValueError(f"{module_name} has no {function_name!r}; it has {there or 'no function'}")
+    model = getattr(module, function_name)()
+    if not callable(model):
+        raise ValueError(f"{place}() returned {type(model).__name__}; a Keras model or a function to logits is needed")
+    return model

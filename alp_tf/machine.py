@@ -1,0 +1,26 @@
+"""What a result was measured with: versions and machine, for results.json."""
+
+import importlib.metadata
+import os
+import platform
+
+import tensorflow as tf
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "alp_tf")
+
+
+def versions():
+    """{package: version} of what decides a result."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def description():
+    """Such as `x86_64, 2 cores, 0 GPUs`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{platform.machine()}, {cores} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs"

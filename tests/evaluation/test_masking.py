@@ -1,0 +1,159 @@
+"""Models that hide their gradients are caught, honest ones are not."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alp_tf import attacks, datasets, defenses, evaluation, models
+from alp_tf.evaluation.report import Evaluation, Finding, Report
+from alp_tf.threat_model import ThreatModel
+
+BALL = ThreatModel(epsilon=0.1)
+
+
+def findings(model, data, ball=BALL, **options):
+    fgsm = {"fgsm": attacks.FGSM(epsilon=ball.epsilon, norm=ball.norm)}
+    report = evaluation.evaluate(
+        model, data, attacks=fgsm, threat_model=ball, masking_examples=60, show_progress=False, **options
+    )
+    return report, {item.test: item for item in report.masking}
+
+
+def digits(examples=100):
+    images, labels = next(iter(datasets.load("digits").test_batches(examples)))
+    return images.numpy(), labels.numpy()
+
+
+@pytest.fixture(scope="module")
+def adversarially_trained():
+    keras.utils.set_random_seed(0)
+    data = datasets.load("digits")
+    classifier = models.build("digits_cnn", input_shape=data.image_shape, num_classes=10)
+    attack = attacks.PGD(epsilon=0.1, step_size=0.025, steps=7)
+    defense = defenses.AdversarialTraining(classifier, attack=attack, seed=0)
+    defense.compile("adam")
+    defense.fit(data.train_batches(64, seed=0), steps_per_epoch=220, epochs=1, verbose=0)
+    return classifier
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_an_adversarially_trained_model_has_nothing_against_it(norm, adversarially_trained):
+    ball = BALL if norm == "linf" else ThreatModel(epsilon=0.5, norm="l2")
+    report, found = findings(adversarially_trained, digits(), ball)
+    assert [item.status for item in found.values()] == ["pass"] * 9
+    assert report.doubts == ()
+    assert "none of 9 tests found any" in str(report)
+    assert "in doubt" not in str(report)
+
+
+def test_huge_logits_are_caught(digits_classifier):
+    """Softmax saturates: cross-entropy has no gradient, though the decisions are those of the honest model."""
+    report, found = findings(lambda images: 1000 * digits_classifier(images), digits())
+    assert found["the gradient is zero or not finite"].status == "fail"
+    assert found["another loss (DLR) finds what cross-entropy misses"].status == "fail"
+    assert report["fgsm"].robust_accuracy > 0.5
+    # Printed beside the number it puts in doubt.
+    (row,) = (line for line in str(report).splitlines() if line.startswith("| fgsm"))
+    assert "% ✗ in doubt" in row
+
+
+def test_a_quantising_layer_is_caught(digits_classifier):
+    def quantised(images):
+        return digits_classifier(tf.round(images * 15) / 15)
+
+    report, found = findings(quantised, digits())
+    assert found["the gradient is zero or not finite"].status == "fail"
+    assert found["the loss is far from locally linear"].status == "fail"
+    assert found["Square (no gradients) finds what white-box attacks miss"].status == "fail"
+    assert found["unbounded epsilon leaves images standing"].status == "fail"
+    assert report["fgsm"].robust_accuracy > 0.9
+
+
+def test_misleading_gradients_are_caught(digits_classifier):
+    """Forward the model, backward something else: one of the ways in which defences shatter gradients."""
+
+    @tf.custom_gradient
+    def shattered(images):
+        return images, lambda upstream: -upstream
+
+    _, found = findings(lambda images: digits_classifier(shattered(images)), digits())
+    assert found["Square (no gradients) finds what white-box attacks miss"].status == "fail"
+    assert found["unbounded epsilon leaves images standing"].status == "fail"
+
+
+def test_a_single_step_that_beats_many_is_caught(digits_classifier):
+    """Gradients that are right at the image itself and lead astray elsewhere."""
+    images, labels = digits()
+
+    @tf.custom_gradient
+    def astray(x):
+        at_an_image = tf.reduce_any(tf.reduce_all(tf.abs(x[:, None] - images[None]) < 1e-6, [2, 3, 4]), 1)
+        return x, lambda upstream: tf.where(at_an_image[:, None, None, None], upstream, -upstream)
+
+    _, found = findings(lambda x: digits_classifier(astray(x)), (images, labels), ThreatModel(epsilon=0.2))
+    assert found["a single step (FGSM) beats PGD-40"].status == "fail"
+
+
+def test_every_test_that_does_not_pass_says_what_to_do(digits_classifier):
+    _, found = findings(lambda images: 1000 * digits_classifier(images), digits())
+    for item in found.values():
+        assert item.says
+        assert bool(item.advice) == (item.status != "pass")
+
+
+def test_too_few_right_images_are_no_ground_for_a_verdict(classifier, batch):
+    images, _ = batch
+    labels = np.argmax(classifier(images), -1)
+    labels[3:] = (labels[3:] + 1) % 5
+    _, found = findings(classifier, (images, labels))
+    assert [item.status for item in found.values()] == ["skipped"]
+    assert "only 3 images" in next(iter(found.values())).says
+
+
+def test_the_verdict_is_resumed_as_well(adversarially_trained, tmp_path, monkeypatch):
+    first, _ = findings(adversarially_trained, digits(), keep=tmp_path)
+    monkeypatch.setattr(attacks.Attack, "__call__", None)
+    second, _ = findings(adversarially_trained, digits(), keep=tmp_path)
+    assert first.masking == second.masking
+
+
+def item(robust):
+    return Evaluation(
+        name="pgd",
+        threat_model="linf 0.1",
+        attack="PGD()",
+        examples=10,
+        clean_accuracy=1.0,
+        robust_accuracy=robust,
+        ci95=(0.0, 1.0),
+        seconds=1.0,
+        seed=0,
+    )
+
+
+def test_a_failed_test_is_printed_beside_the_number_and_a_passed_one_is_not():
+    failed = Finding(test="noise", status="fail", number=50.0, says="5 of 10", advice="Trust Square")
+    warned = Finding(test="steps", status="warn", number=5.0, says="1 of 10", advice="More steps")
+    passed = Finding(test="epsilon", status="pass", number=0.0, says="0 of 10")
+    text = str(Report((item(0.5),), (passed, warned, failed)))
+    assert "| 50.00 % ✗ in doubt, 1 of 3 tests for masked gradients failed |" in text
+    assert "| ✗ fail | noise | 5 of 10 | Trust Square |" in text
+    assert [finding.test for finding in Report((), (passed, warned, failed)).doubts] == ["noise", "steps"]
+    assert "in doubt" not in str(Report((item(0.5),), (passed, warned)))
+    assert "1 of 2 tests ask for a closer look" in str(Report((item(0.5),), (passed, warned)))
+    # Nothing is left to doubt.
+    assert "in doubt" not in str(Report((item(0.0),), (failed,)))
+
+
+@pytest.mark.slow
+def test_a_trained_lenet_of_your_own(data_dir):
+    """Minutes a model: name work directories of LeNets in ALP_TF_HONEST and ALP_TF_MASKED, separated by commas."""
+    data = datasets.load("mnist", data_dir=data_dir).test_batches(150, examples=150)
+    for variable, caught in (("ALP_TF_HONEST", False), ("ALP_TF_MASKED", True)):
+        for path in filter(None, os.environ.get(variable, "").split(",")):
+            model = keras.models.load_model(f"{path}/model.keras")
+            report, _ = findings(model, data, ThreatModel(epsilon=0.3))
+            assert bool(report.doubts) == caught, f"{path}\n{report}"
