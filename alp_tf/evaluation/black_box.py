@@ -135,10 +135,10 @@ class _Run:
 
     def _right(self, name, images, rows):
         logits, labels = self._logits_of[name](images), self._labels[rows]
-        # Ranked as TensorFlow's top_k does: of equal logits the one of the lower class comes first.
-        ranked = tf.math.top_k(logits, min(5, logits.shape[-1])).indices.numpy()
-        predicted = ranked[:, 0]
-        return np.stack([predicted == labels, (ranked == labels[:, None]).any(-1)], -1), predicted
+        predicted, chosen = logits.argmax(-1), np.take_along_axis(logits, labels[:, None], 1)
+        right = np.stack([predicted == labels, (logits > chosen).sum(-1) < 5], -1)
+        # Logits that an attack has driven to NaN are no classification.
+        return right & np.isfinite(logits).all(-1, keepdims=True), predicted
 
     def _row(self, attack, source, target, withstood, hits=None):
         clean, robust = self._clean[target].mean(0), withstood.mean(0)

@@ -40,7 +40,9 @@ def steps_to_fool(model, attack, image_shape):
         limits = threat_model.limits(images)
 
         def fooled(logits):
-            return tf.argmax(logits, -1, tf.int32) != labels
+            # Logits that are not finite are no classification.
+            finite = tf.reduce_all(tf.math.is_finite(logits), -1)
+            return (tf.argmax(logits, -1, tf.int32) != labels) | ~finite
 
         def standing_or(index, first, logits):
             return tf.where((first > steps) & fooled(logits), index, first)

@@ -1,14 +1,14 @@
 """What measurements and figures start from: images and labels in memory, and a model's logits of them."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from alp_tf import evaluation
 from alp_tf.attacks import classifier
 
 
 def arrays(data, *, examples=None, batch_size=200):
-    """Images and labels as arrays.
+    """Images and labels as arrays, one label for each image.
 
     Args:
       data: tf.data.Dataset of batches (float32 images in [0, 1], integer labels), or a pair of arrays.
@@ -21,17 +21,7 @@ def arrays(data, *, examples=None, batch_size=200):
     Raises:
       ValueError: no images, labels that are not integer classes, or not one for each image.
     """
-    limit = examples or None
-    if isinstance(data, tuple):
-        images, labels = (np.asarray(part)[:limit] for part in data)
-    else:
-        taken = list(data.unbatch().batch(batch_size).take(-(-limit // batch_size) if limit else -1))
-        images, labels = (
-            (np.concatenate(parts)[:limit] for parts in zip(*taken, strict=True)) if taken else (np.empty(0),) * 2
-        )
-    if len(images) == 0:
-        raise ValueError("there are no images to evaluate: the data set is empty")
-    labels = classifier.class_labels(labels).numpy()
+    images, labels = evaluation.arrays(data, batch_size, examples)
     if len(images) != len(labels):
         raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
     return images, labels

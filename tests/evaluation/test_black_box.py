@@ -176,3 +176,19 @@ def test_what_cannot_be_measured_is_told_at_once(changed, says, classifier, batc
     }
     with pytest.raises(ValueError, match=says):
         black_box.transfer(**given)
+
+
+def test_logits_that_are_not_finite_are_no_classification(batch):
+    def broken(images):
+        # Right on every clean image, NaN where a pixel was moved to the bounds.
+        logits = tf.one_hot(tf.zeros(tf.shape(images)[0], tf.int32), 5)
+        return logits / tf.cast(tf.reduce_max(images, [1, 2, 3]) < 1, tf.float32)[:, None]
+
+    images = 0.5 + batch[0] / 4
+    found = black_box.transfer(
+        {"s": small_classifier()},
+        {"t": broken},
+        (images, np.zeros(21, int)),
+        {"p": attacks.FGSM(epsilon=1.0)},
+    )
+    assert (found.worst("t").clean_accuracy, found.worst("t").robust_accuracy) == (1.0, 0.0)
