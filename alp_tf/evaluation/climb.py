@@ -1,8 +1,70 @@
 """After how many gradient steps PGD first fools a model: one run that answers for every smaller number of steps."""
 
+import dataclasses
+
+import numpy as np
 import tensorflow as tf
 
 from alp_tf.attacks import base, classifier
+from alp_tf.evaluation import inputs
+
+
+class Run:
+    """Images, which of them are right as they are, and how long each stands against attacks.
+
+    Attributes:
+      clean: bool [examples], classified correctly as they are.
+    """
+
+    def __init__(self, model, images, labels, *, batch_size, seed, bar):
+        """Classifies the images.
+
+        Args:
+          model: keras.Model, wrapper or callable.
+          images, labels: float32 [examples, height, width, channels] and int32 [examples].
+          batch_size: images attacked at a time.
+          seed: int.
+          bar: progress bar, counting one unit for each step of each image.
+        """
+        self._model, self._images, self._labels = model, images, labels
+        self._batch_size, self._seed, self._bar = batch_size, seed, bar
+        self._climbs = {}
+        predict = inputs.logits_of(model, images.shape[1:])
+        predicted = [predict(images[rows]).argmax(-1) for rows in inputs.chunks(np.arange(len(labels)), batch_size)]
+        self.clean = np.concatenate(predicted) == labels
+
+    def steps_to_fall(self, attack, standing, restart=0):
+        """After how many steps of PGD each image falls.
+
+        Args:
+          attack: attacks.PGD of one restart.
+          standing: bool [examples]; the others are not attacked.
+          restart: which run; each has random starts of its own.
+
+        Returns:
+          float64 [examples]: 0 for images that did not stand, infinity for those that stand to the end.
+        """
+        # One graph for any number of steps.
+        key = dataclasses.replace(attack, steps=0)
+        if key not in self._climbs:
+            self._climbs[key] = steps_to_fool(self._model, attack, self._images.shape[1:])
+        falls, attacked = np.zeros(len(standing)), np.flatnonzero(standing)
+        seed = tf.random.fold_in(base.as_seed(self._seed), restart)
+        for index, rows in enumerate(inputs.chunks(attacked, self._batch_size)):
+            found = self._climbs[key](
+                tf.constant(self._images[rows], tf.float32),
+                tf.constant(self._labels[rows]),
+                tf.random.fold_in(seed, index),
+                tf.constant(attack.steps),
+            ).numpy()
+            falls[rows] = np.where(found > attack.steps, np.inf, found)
+            self._bar.update(attack.steps * len(rows))
+        self._bar.update(attack.steps * (len(standing) - len(attacked)))
+        return falls
+
+    def stands(self, attack, standing, restart=0):
+        """Which of the images that stand still do after the attack: bool [examples]."""
+        return np.isinf(self.steps_to_fall(attack, standing, restart))
 
 
 def steps_to_fool(model, attack, image_shape):

@@ -12,9 +12,6 @@ import dataclasses
 import math
 import time
 
-import numpy as np
-import tensorflow as tf
-
 from alp_tf import progress
 from alp_tf.attacks import PGD, base, classifier
 from alp_tf.evaluation import climb, inputs, json_ready, wilson_interval
@@ -135,17 +132,17 @@ def accuracy_curves(
     balls = _balls(threat_model, radii, math.prod(images.shape[1:]))
     units = (len(balls) - balls.count(None)) * steps + max(step_counts) + max(restart_counts) * steps
     with progress.bar(units * len(images), "curves", "image-step", shown=show_progress) as bar:
-        run = _Run(model, images, labels, batch_size, seed, loss, bar)
+        run = climb.Run(model, images, labels, batch_size=batch_size, seed=seed, bar=bar)
         by_epsilon, standing = [], run.clean
         for ball in balls:
             if ball is not None:
-                standing = run.stands(ball, standing, steps)
+                standing = run.stands(_attack(ball, steps, loss), standing)
             by_epsilon.append(_point(ball.epsilon if ball else 0.0, standing))
-        falls = run.steps_to_fall(threat_model, run.clean, max(step_counts))
+        falls = run.steps_to_fall(_attack(threat_model, max(step_counts), loss), run.clean)
         by_steps = [_point(count, falls > count) for count in sorted(step_counts)]
         by_restarts, standing = [], run.clean
         for restart in range(max(restart_counts)):
-            standing = run.stands(threat_model, standing, steps, restart)
+            standing = run.stands(_attack(threat_model, steps, loss), standing, restart)
             if restart + 1 in restart_counts:
                 by_restarts.append(_point(restart + 1, standing))
     return Curves(
@@ -161,42 +158,6 @@ def accuracy_curves(
         seconds=round(time.perf_counter() - began, 3),
         seed=seed,
     )
-
-
-class _Run:
-    """The images, which of them are right as they are, and one compiled attack for each epsilon."""
-
-    def __init__(self, model, images, labels, batch_size, seed, loss, bar):
-        self._model, self._images, self._labels = model, images, labels
-        self._batch_size, self._seed, self._loss, self._bar = batch_size, seed, loss, bar
-        self._climbs = {}
-        predict = inputs.logits_of(model, images.shape[1:])
-        predicted = [predict(images[rows]).argmax(-1) for rows in inputs.chunks(np.arange(len(labels)), batch_size)]
-        self.clean = np.concatenate(predicted) == labels
-
-    def steps_to_fall(self, ball, standing, steps, restart=0):
-        """After how many steps each image falls: 0 where it does not stand, infinity where it does to the end."""
-        if ball not in self._climbs:
-            self._climbs[ball] = climb.steps_to_fool(
-                self._model, _attack(ball, steps, self._loss), self._images.shape[1:]
-            )
-        falls, attacked = np.zeros(len(standing)), np.flatnonzero(standing)
-        seed = tf.random.fold_in(base.as_seed(self._seed), restart)
-        for index, rows in enumerate(inputs.chunks(attacked, self._batch_size)):
-            found = self._climbs[ball](
-                tf.constant(self._images[rows], tf.float32),
-                tf.constant(self._labels[rows]),
-                tf.random.fold_in(seed, index),
-                tf.constant(steps),
-            ).numpy()
-            falls[rows] = np.where(found > steps, np.inf, found)
-            self._bar.update(steps * len(rows))
-        self._bar.update(steps * (len(standing) - len(attacked)))
-        return falls
-
-    def stands(self, ball, standing, steps, restart=0):
-        """Which of the images that stand still do after so many steps: bool [examples]."""
-        return np.isinf(self.steps_to_fall(ball, standing, steps, restart))
 
 
 def _attack(ball, steps, loss):
