@@ -1,11 +1,11 @@
 """Robust accuracy against the adversary's budget: epsilon, gradient steps and restarts.
 
     found = accuracy_curves(model, test_ds, ThreatModel(epsilon=8/255))
-    draw("figures/budget.png", found)
+    curves_figure.draw("figures/budget.png", found)
 
 One number hides how it was come by. The curve over epsilon must fall to zero, or gradients are masked (Athalye 2018);
-those over steps and restarts must have levelled out, or the attack was too weak: both papers' models lost most of their
-robustness to attacks of more steps (Engstrom 2018, on Kannan's; Shafahi section 3.2 reports 20 against 200 steps).
+those over steps and restarts must have levelled out, or the attack was too weak: Kannan's ImageNet model did not stand
+against more steps (Engstrom 2018), and Shafahi's lose a few to a dozen points between 20 and 200 (tables 2 and 4).
 """
 
 import dataclasses
