@@ -30,6 +30,8 @@ setuptools.setup(
         "ml-collections>=1.0",
         "scikit-learn",
         "matplotlib",
+        # Reports as one HTML page.
+        "markdown",
         "tqdm",
     ],
     extras_require={
