@@ -29,7 +29,10 @@ setuptools.setup(
         "absl-py",
         "ml-collections>=1.0",
         "scikit-learn",
+        "scipy",
         "matplotlib",
+        # Draws matplotlib's contours, and ours on a loss surface.
+        "contourpy",
         # Reports as one HTML page.
         "markdown",
         "tqdm",

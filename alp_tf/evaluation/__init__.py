@@ -12,7 +12,7 @@ See evaluation.accuracy for what is counted. Beside it, each in a module of its 
 - html.single_file: a report as one page.
 """
 
-from alp_tf.evaluation.accuracy import arrays, evaluate
+from alp_tf.evaluation.accuracy import evaluate
 from alp_tf.evaluation.report import Evaluation, Finding, Report, percent, wilson_interval
 
-__all__ = ["Evaluation", "Finding", "Report", "arrays", "evaluate", "percent", "wilson_interval"]
+__all__ = ["Evaluation", "Finding", "Report", "evaluate", "percent", "wilson_interval"]

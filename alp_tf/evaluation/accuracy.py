@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from alp_tf.attacks import EOT, Attack, classifier
-from alp_tf.evaluation import kept, masking, protocols
+from alp_tf.evaluation import inputs, kept, masking, protocols
 from alp_tf.evaluation.report import Evaluation, Report, wilson_interval
 from alp_tf.evaluation.run import Run
 from alp_tf.threat_model import ThreatModel
@@ -53,7 +53,7 @@ def evaluate(
         logits at every call; a `keep` of another evaluation.
     """
     _check_choice(attacks, protocol, threat_model)
-    images, labels = arrays(data, batch_size, examples)
+    images, labels = inputs.arrays(data, examples=examples, batch_size=batch_size)
     classes = classifier.number_of_classes(model, (None, *images.shape[1:]))
     classifier.check_label_range(labels, classes)
     if attacks is None:
@@ -85,32 +85,8 @@ def evaluate(
     return Report(evaluations, findings, {"clean": run.clean, **verdicts})
 
 
-def arrays(data, batch_size, examples):
-    """The images and int32 labels of a data set, in memory.
-
-    Args:
-      data: tf.data.Dataset of batches, or a pair of arrays.
-      batch_size: of reading.
-      examples: at most so many; None or 0 for all.
-
-    Raises:
-      ValueError: there are none.
-    """
-    if isinstance(data, tuple):
-        limit = examples or None
-        images, labels = (np.asarray(part)[:limit] for part in data)
-    else:
-        taken = list(data.unbatch().batch(batch_size).take(-(-examples // batch_size) if examples else -1))
-        images, labels = (
-            (np.concatenate(parts)[: examples or None] for parts in zip(*taken, strict=True)) if taken else ((), ())
-        )
-    if len(images) == 0:
-        raise ValueError("there are no images to evaluate: the data set is empty")
-    return images, classifier.class_labels(labels).numpy()
-
-
 def _check_choice(attacks, protocol, threat_model):
-    if (attacks is None) == (protocol is None):
+    if (not attacks) == (protocol is None):
         raise ValueError("give either attacks={name: attack} or protocol='strong' (or 'autoattack')")
     if protocol is not None and not isinstance(threat_model, ThreatModel):
         raise ValueError(

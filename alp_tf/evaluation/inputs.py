@@ -1,10 +1,15 @@
 """What measurements and figures start from: images and labels in memory, and a model's logits of them."""
 
+import weakref
+
 import keras
+import numpy as np
 import tensorflow as tf
 
-from alp_tf import evaluation
 from alp_tf.attacks import classifier
+
+# model -> {image shape: compiled logits}; as in attacks.base, a model that is gone takes its graphs along.
+_LOGITS = weakref.WeakKeyDictionary()
 
 
 def arrays(data, *, examples=None, batch_size=200):
@@ -21,7 +26,15 @@ def arrays(data, *, examples=None, batch_size=200):
     Raises:
       ValueError: no images, labels that are not integer classes, or not one for each image.
     """
-    images, labels = evaluation.arrays(data, batch_size, examples)
+    limit = examples or None
+    if isinstance(data, tuple):
+        images, labels = (np.asarray(part)[:limit] for part in data)
+    else:
+        taken = list(data.unbatch().batch(batch_size).take(-(-limit // batch_size) if limit else -1))
+        images, labels = (np.concatenate(parts)[:limit] for parts in zip(*taken, strict=True)) if taken else ((), ())
+    if len(images) == 0:
+        raise ValueError("there are no images to evaluate: the data set is empty")
+    labels = classifier.class_labels(labels).numpy()
     if len(images) != len(labels):
         raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
     return images, labels
@@ -42,14 +55,16 @@ def logits_of(model, image_shape):
     Returns:
       Function from float32 images [batch, *image_shape] to a float32 array [batch, classes].
     """
-    function = classifier.logits_function(model)
+    functions, reference = _LOGITS.setdefault(model, {}), weakref.ref(model)
+    if tuple(image_shape) not in functions:
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *image_shape], tf.float32)])
-    def compiled(images):
-        return function(images)
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *image_shape], tf.float32)])
+        def compiled(images):
+            return classifier.logits_function(reference())(images)
 
-    # Traced once, here: TensorFlow would otherwise warn of the many functions that the models of one table need.
-    traced = compiled.get_concrete_function()
+        # Traced once, here: TensorFlow would otherwise warn of the many functions that the models of one table need.
+        functions[tuple(image_shape)] = compiled.get_concrete_function()
+    traced = functions[tuple(image_shape)]
     return lambda images: traced(tf.cast(images, tf.float32)).numpy()
 
 

@@ -2,17 +2,13 @@
 
 import dataclasses
 import time
-import weakref
 
 import numpy as np
 import tensorflow as tf
 
 from alp_tf import progress
-from alp_tf.attacks import base, classifier, losses, wrappers
-from alp_tf.evaluation import kept
-
-# model -> {image shape: compiled logits}; as in attacks.base, a model that is gone takes its graphs along.
-_PREDICTORS = weakref.WeakKeyDictionary()
+from alp_tf.attacks import base, losses, wrappers
+from alp_tf.evaluation import inputs, kept
 
 
 @dataclasses.dataclass
@@ -32,6 +28,9 @@ class Outcome:
     seconds: float = 0.0
     forward: int = 0
     backward: int = 0
+
+
+_COSTS = ("seconds", "forward", "backward")
 
 
 class Run:
@@ -61,7 +60,7 @@ class Run:
         self.model = wrappers.PassCounter.of(model)
         self.images, self.labels, self.seed = images, labels, seed
         self._batch_size, self._show_progress = batch_size, show_progress
-        self._predict = _predictor(self.model, images.shape)
+        self._predict = inputs.logits_of(self.model, images.shape[1:])
         self._kept = keep or kept.Kept(None)
         everything = np.arange(len(labels))
         self.logits = np.concatenate([self._predict(images[rows]) for rows in self._chunks(everything)])
@@ -107,11 +106,9 @@ class Run:
                 # The first run is the attack without restarts, image for image.
                 seed = tf.random.fold_in(seed, index) if index else seed
                 self._one_batch(attack, chunk, seed, total)
-                forward, backward = wrappers.passes(self.model)
-                total.forward, total.backward = (
-                    total.forward + forward - before[0],
-                    total.backward + backward - before[1],
-                )
+                after = wrappers.passes(self.model)
+                total.forward += after[0] - before[0]
+                total.backward += after[1] - before[1]
                 total.seconds += time.perf_counter() - began
                 self._kept.save(key, {**vars(total), "rows": rows, "batches": batch + 1})
                 bar.update(len(chunk))
@@ -128,22 +125,7 @@ class Run:
             total.hit[rows] |= logits.argmax(-1) == targets
 
     def _chunks(self, rows):
-        return [rows[first : first + self._batch_size] for first in range(0, len(rows), self._batch_size)]
-
-
-_COSTS = ("seconds", "forward", "backward")
-
-
-def _predictor(model, shape):
-    functions, reference = _PREDICTORS.setdefault(model, {}), weakref.ref(model)
-    if shape[1:] not in functions:
-
-        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *shape[1:]], tf.float32)])
-        def predict(images):
-            return classifier.logits_function(reference())(images)
-
-        functions[shape[1:]] = predict
-    return lambda images: functions[shape[1:]](tf.cast(images, tf.float32)).numpy()
+        return inputs.chunks(rows, self._batch_size)
 
 
 def _among_five(logits, labels):

@@ -1,0 +1,126 @@
+"""`python -m alp_tf.evaluate`, from any kind of model to a report that can be sent around."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from alp_tf import evaluate, evaluation
+from alp_tf.evaluation import protocols
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture
+def saved(digits_classifier, tmp_path):
+    path = tmp_path / "model.keras"
+    digits_classifier.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A protocol of seconds in the place of `strong`."""
+    from alp_tf import attacks
+
+    def small(threat_model, num_classes):
+        return {
+            "PGD": attacks.PGD(epsilon=threat_model.epsilon, step_size=0.05, steps=5, restarts=2),
+            "Square": attacks.Square(epsilon=threat_model.epsilon, queries=20),
+        }
+
+    monkeypatch.setitem(protocols.PROTOCOLS, "strong", small)
+
+
+def test_everything_is_written(saved, quick, tmp_path, capsys):
+    output = tmp_path / "out"
+    arguments = [saved, "--dataset=digits", "--protocol=strong", "--epsilon", "51/255", f"--output={output}"]
+    arguments += ["--examples=40", f"--sources={saved}", "--masking_examples=20"]
+    evaluate.main(arguments)
+    results = json.loads((output / "results.json").read_text())
+    report = evaluation.Report.from_dict(results)
+    assert report["strong"].examples == results["examples"] == 40
+    assert report["strong"].threat_model == "linf 0.2"
+    assert len(report.masking) == 9
+    assert results["black_box"] is not None
+    assert results["command"].startswith("python -m alp_tf.evaluate ")
+    verdicts = np.load(output / "verdicts.npz")
+    assert verdicts["strong"].mean() == pytest.approx(report["strong"].robust_accuracy)
+    text = (output / "report.md").read_text()
+    figures = {path.name for path in (output / "figures").iterdir()}
+    assert figures == {"curves.png", "loss_surface.png", "classes.png", "logits.png", "gallery.png", "transfer.png"}
+    assert all(f"(figures/{name})" in text for name in figures)
+    page = (output / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert "figures/" not in page
+    assert "| strong | linf 0.2 | 40 |" in capsys.readouterr().out
+
+    # The same command again has nothing left to do, and says the same.
+    before = (output / "results.json").read_text()
+    evaluate.main(arguments)
+    assert json.loads((output / "results.json").read_text()) == json.loads(before)
+    with pytest.raises(ValueError, match="holds another evaluation: its images differ"):
+        evaluate.main([argument.replace("=40", "=39") for argument in arguments])
+
+
+def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
+    evaluate.main(
+        [saved, "--dataset=digits", "--protocol=paper", f"--output={tmp_path}", "--examples=20", "--nopictures"]
+        + ["--masking_examples=0"]
+    )
+    (item,) = json.loads((tmp_path / "results.json").read_text())["evaluations"]
+    assert (item["name"], item["threat_model"], item["examples"]) == ("PGD-100", "linf 0.2", 20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "no model was given"),
+        (["a.keras", "b.keras"], "2 models were given"),
+        (["nothing.keras", "--dataset=digits"], "nothing.keras does not exist"),
+        (["MODEL"], "does not say on what data; write --dataset=digits"),
+        (["MODEL", "--dataset=digit"], "did you mean 'digits'"),
+        (["MODEL", "--dataset=digits", "--protocol=autoatack"], "did you mean 'autoattack'"),
+        (["MODEL", "--dataset=digits", "--epsilon=8"], "8/255"),
+        (["MODEL", "--dataset=digits", "--epsilon=8/x"], "must be a number or a fraction"),
+        (["MODEL", "--dataset=digits", "--norm=l2"], "no usual epsilon is known for digits in l2"),
+        (["MODEL", "--dataset=digits", "--examples=-1"], "must be at least 0"),
+        (["MODEL", "--dataset=digits", "--protocol=paper", "--epsilon=0.1"], "leave out --epsilon"),
+        (["MODEL", "--dataset=mnist", "--sources=nobody.keras"], "nobody.keras does not exist"),
+    ],
+)
+def test_bad_arguments_get_one_line(arguments, says, saved):
+    with pytest.raises(ValueError, match=says):
+        evaluate.main([saved if argument == "MODEL" else argument for argument in arguments])
+
+
+def test_killed_and_run_again_it_ends_with_the_same_result(saved, tmp_path):
+    command = [sys.executable, "-m", "alp_tf.evaluate", saved, "--dataset=digits", "--protocol=paper", "--batch_size=9"]
+    command += ["--examples=90", "--masking_examples=0", "--nopictures"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def verdicts(output):
+        assert not subprocess.run(
+            [*command, f"--output={output}"], env=environment, cwd=tmp_path, check=True
+        ).returncode
+        return dict(np.load(output / "verdicts.npz"))
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen([*command, f"--output={killed}"], env=environment, cwd=tmp_path, stderr=log)
+        while not list((killed / "evaluation").glob("*.npz")):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (killed / "results.json").exists()
+    resumed, once = verdicts(killed), verdicts(whole)
+    assert resumed.keys() == once.keys()
+    for name, verdict in once.items():
+        np.testing.assert_array_equal(resumed[name], verdict)
