@@ -57,7 +57,7 @@ class AutoAttack(base.Attack):
         if num_classes < needed:
             raise ValueError(
                 f"AutoAttack {self.version!r} uses the {'' if needed == 3 else 'targeted '}DLR loss, which needs at "
-                f"least {needed} classes; the model has {num_classes}. For so few classes evaluate with attacks={{...}}: "
+                f"least {needed} classes; the model has {num_classes}. For so few classes pass attacks={{...}}: "
                 "APGD with loss='cross_entropy' and 'margin', FAB and Square take any number"
             )
         ball = {"epsilon": self.epsilon, "norm": self.norm, "bounds": self.bounds}

@@ -90,6 +90,27 @@ def test_on_a_linear_model_fab_finds_the_distance_to_the_boundary(norm):
             assert (model(adversarial).numpy().argmax(1)[0] != label) == fooled
 
 
-def test_fab_needs_a_target():
-    with pytest.raises(ValueError, match="second likeliest"):
-        attacks.FAB(epsilon=0.1, target=None)
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_without_a_target_fab_finds_the_nearest_of_all_boundaries(norm):
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(16, 6)).astype(np.float32) * np.linspace(0.1, 0.6, 6, dtype=np.float32)
+    images = rng.uniform(0.45, 0.55, (20, 4, 4, 1)).astype(np.float32)
+
+    def model(x):
+        return (tf.reshape(x, [-1, 16]) - 0.5) @ weights
+
+    logits = model(images).numpy()
+    labels = logits.argmax(1)
+    normals = weights.T[None] - weights.T[labels][:, None]
+    dual = np.abs(normals).sum(-1) if norm == "linf" else np.sqrt((normals**2).sum(-1))
+    gaps = logits[np.arange(20), labels][:, None] - logits
+    distances = np.where(np.arange(6) == labels[:, None], np.inf, gaps / np.maximum(dual, 1e-9))
+    # The runner-up by logits is not always the nearest, so that aiming at it would not do.
+    assert (distances.argmin(1) != np.argsort(logits, 1)[:, -2]).any()
+    for factor, fooled in ((1.06, True), (0.98, False)):
+        for image, label, away in zip(images, labels, distances.min(1), strict=True):
+            attack = attacks.FAB(epsilon=float(factor * away), norm=norm, steps=20, target=None)
+            adversarial = attack.perturb(
+                model, tf.constant(image[None]), tf.constant([label], tf.int32), tf.constant([0, 0])
+            )
+            assert (model(adversarial).numpy().argmax(1)[0] != label) == fooled
