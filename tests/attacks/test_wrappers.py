@@ -11,6 +11,7 @@ import tensorflow as tf
 from alp_tf import attacks, evaluation
 from alp_tf.attacks import base, classifier, losses, wrappers
 from alp_tf.attacks.wrappers import EOT, PassCounter
+from tests.attacks.passes import most
 from tests.conftest import small_classifier
 
 STEPS = {"epsilon": 0.1, "step_size": 0.03, "steps": 4}
@@ -121,6 +122,7 @@ def test_an_expectation_needs_draws(samples, classifier):
         (attacks.PGD(**STEPS), 4, 4),
         (attacks.PGD(**STEPS, restarts=3), 3 * (4 + 1), 3 * 4),
         (attacks.PGD(**STEPS, keep="best"), 4 + 1, 4),
+        (attacks.PGD(**STEPS, keep="best", restarts=2, target="random"), 2 * (4 + 1) + 1, 2 * 4),
         (attacks.MIM(**STEPS), 4, 4),
         (attacks.APGD(epsilon=0.1, steps=6), 7, 7),
         (attacks.Square(epsilon=1e-6, queries=60), 60, 0),
@@ -130,6 +132,7 @@ def test_an_expectation_needs_draws(samples, classifier):
         (attacks.FAB(epsilon=0.1, steps=3), 2 * 3 + 3, 3),
         # 4 other classes, and as many gradients a step.
         (attacks.FAB(epsilon=0.1, steps=3, target=None), (4 + 1) * 3 + 3, 4 * 3),
+        (attacks.FAB(epsilon=0.1, steps=3, restarts=2), 2 * (2 * 3 + 2) + 1, 2 * 3),
     ],
     ids=lambda value: repr(value)[:60],
 )
@@ -137,6 +140,7 @@ def test_passes_are_counted_exactly_and_change_nothing(attack, forward, backward
     images = batch[0]
     labels = np.argmax(classifier(images), -1)
     counted = PassCounter.of(classifier)
+    assert most(attack, 5) == (forward, backward)
     plain = attack(classifier, images, labels, seed=5)
     assert wrappers.passes(counted) == (0, 0)
     for repeats in (1, 2):
