@@ -105,7 +105,10 @@ def test_attacks_raise_the_loss(name, norm, classifier, batch):
     attack = EVERY[name](epsilon=0.1 if name in ATTACKS or norm == "linf" else 1.0, norm=norm)
     adversarial = attack(classifier, images, labels, seed=0)
     loss = losses.named(attack.loss) if name in ATTACKS else losses.Margin(confidence=50.0)
-    before, after = (loss(classifier(x), tf.constant(labels, tf.int32)).numpy() for x in (images, adversarial))
+    labels = tf.constant(labels, tf.int32)
+    target = getattr(attack, "target", None) if name in ATTACKS else None
+    targets = None if target is None else losses.target_classes(target, classifier(images), labels, None)
+    before, after = (loss(classifier(x), labels, targets).numpy() for x in (images, adversarial))
     assert (after > before).all()
 
 
@@ -226,7 +229,7 @@ def test_mim_is_the_textbook_loop(norm, classifier, batch):
     options = {"epsilon": epsilon, "step_size": step, "steps": 6, "norm": norm}
     adversarial = attacks.MIM(**options, decay=decay)(classifier, images, labels)
     np.testing.assert_allclose(adversarial, current, atol=1e-5)
-    assert np.abs(adversarial - attacks.BIM(**options)(classifier, images, labels)).max() > 0.01
+    assert np.abs(adversarial - attacks.BIM(**options)(classifier, images, labels)).max() > 0.003
 
 
 def test_mim_without_memory_is_bim(classifier, batch):
