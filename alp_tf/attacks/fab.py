@@ -1,4 +1,4 @@
-"""Fast adaptive boundary attack, targeted form (Croce & Hein 2020): looks for the nearest adversarial image."""
+"""Fast adaptive boundary attack (Croce & Hein 2020, arXiv:1907.02044): looks for the nearest adversarial image."""
 
 import dataclasses
 
@@ -11,14 +11,15 @@ from alp_tf.attacks import base, classifier, losses
 @keras.saving.register_keras_serializable("alp_tf")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FAB(base.Attack):
-    """Walks along the boundary between the true class and a target class, towards the image.
+    """Walks along the boundary between the true class and another, towards the image.
 
     Each step projects the iterate and the image onto the linearised boundary, within the bounds, moves to a mixture
     of both, and steps back towards the image once it is adversarial. What it finds counts if it is within epsilon.
     FAB-T of AutoAttack is this attack for the targets 2 to 10.
 
     Attributes:
-      target: the class to meet at the boundary, see GradientAttack; any misclassification counts.
+      target: the class to meet at the boundary, see GradientAttack; any misclassification counts. None takes at each
+        step the class whose linearised boundary is nearest (the paper's section 3), for one gradient a class.
       steps: gradient steps of each run.
       restarts: runs; the first from the image itself, the others from points up to epsilon / 2 away.
       overshoot: eta of the paper, how far steps go beyond the boundary.
@@ -27,7 +28,7 @@ class FAB(base.Attack):
       batch_norm: see GradientAttack.
     """
 
-    target: str | int = 2
+    target: str | int | None = 2
     steps: int = 100
     restarts: int = 1
     overshoot: float = 1.05
@@ -38,8 +39,6 @@ class FAB(base.Attack):
     def __post_init__(self):
         super().__post_init__()
         losses.check_target(self.target)
-        if self.target is None:
-            raise ValueError("target is None; FAB needs a class, such as 2 for the second likeliest")
         base.check_count("steps", self.steps, 1)
         base.check_count("restarts", self.restarts, 1)
         classifier.check_batch_norm(self.batch_norm)
@@ -52,24 +51,54 @@ class FAB(base.Attack):
         """See Attack.perturb."""
         with classifier.logits_in_mode(model, self.batch_norm) as logits_of:
             target_seed, start_seed = tf.unstack(tf.random.split(seed, 2))
-            targets = losses.target_classes(self.target, logits_of(images), labels, target_seed)
-            best = self._walk(logits_of, images, labels, targets, images)
+            boundary = self._boundary(logits_of, images, labels, target_seed)
+            best = self._walk(logits_of, images, labels, boundary, images)
             for restart in range(1, self.restarts):
                 away = self.threat_model.random_start(images, tf.random.fold_in(start_seed, restart))
                 start = images + (away - images) / 2
-                best = base.stronger(self._walk(logits_of, images, labels, targets, start), best)
+                best = base.stronger(self._walk(logits_of, images, labels, boundary, start), best)
         return best[0]
 
-    def _walk(self, logits_of, images, labels, targets, start):
+    def _boundary(self, logits_of, images, labels, seed):
+        """A function from points to (lead of another class over the true one [batch], its gradient like images)."""
+
+        def lead_over_label(points, targets):
+            def lead(logits):
+                return losses.split_logits(logits, targets)[0] - losses.split_logits(logits, labels)[0]
+
+            values, _, gradients = base.input_gradient(logits_of, lead, points)
+            return values, tf.where(tf.math.is_finite(gradients), gradients, 0.0)
+
+        logits = logits_of(images)
+        if self.target is not None:
+            targets = losses.target_classes(self.target, logits, labels, seed)
+            return lambda points: lead_over_label(points, targets)
+        classes = tf.shape(logits)[-1]
+
+        def nearest(points):
+            def compare(offset, distance, values, gradients):
+                candidate = lead_over_label(points, (labels + offset) % classes)
+                away = tf.abs(candidate[0]) / (self._dual_size(candidate[1]) + 1e-12)
+                nearer = away < distance
+                return (
+                    offset + 1,
+                    tf.where(nearer, away, distance),
+                    tf.where(nearer, candidate[0], values),
+                    tf.where(base.pixelwise(nearer), candidate[1], gradients),
+                )
+
+            infinite = tf.fill(tf.shape(labels), float("inf"))
+            state = (tf.constant(1), infinite, tf.zeros_like(infinite), tf.zeros_like(points))
+            return tf.while_loop(lambda offset, *_: offset < classes, compare, state, parallel_iterations=1)[2:]
+
+        return nearest
+
+    def _walk(self, logits_of, images, labels, boundary, start):
         """One run: (nearest adversarial images, whether they fool the model within epsilon, minus their distance)."""
         low, high = self.bounds
 
-        def lead(logits):
-            return losses.split_logits(logits, targets)[0] - losses.split_logits(logits, labels)[0]
-
         def step(index, point, nearest, distance):
-            values, _, gradients = base.input_gradient(logits_of, lead, point)
-            gradients = tf.where(tf.math.is_finite(gradients), gradients, 0.0)
+            values, gradients = boundary(point)
             # The boundary w x = offset, as the linearised model at the iterate has it.
             offset = tf.reduce_sum(gradients * point, [1, 2, 3]) - values
             here = nearest_on_plane(point, gradients, offset, self.norm, self.bounds)
@@ -102,6 +131,11 @@ class FAB(base.Attack):
         if self.norm == "linf":
             return tf.reduce_max(tf.abs(delta), [1, 2, 3])
         return tf.sqrt(tf.reduce_sum(tf.square(delta), [1, 2, 3]))
+
+    def _dual_size(self, gradients):
+        if self.norm == "linf":
+            return tf.reduce_sum(tf.abs(gradients), [1, 2, 3])
+        return tf.sqrt(tf.reduce_sum(tf.square(gradients), [1, 2, 3]))
 
 
 def nearest_on_plane(points, normals, offsets, norm, bounds):

@@ -69,12 +69,10 @@ class PassCounter:
     @classmethod
     def of(cls, model):
         """The counter around that model; an EOT is kept on the outside, so that each of its draws counts."""
-        if isinstance(model, EOT):
-            counted = _COUNTERS.setdefault(model, None) or EOT(cls.of(model.model), samples=model.samples)
-        else:
-            counted = _COUNTERS.setdefault(model, None) or cls(model)
-        _COUNTERS[model] = counted
-        return counted
+        if model not in _COUNTERS:
+            is_eot = isinstance(model, EOT)
+            _COUNTERS[model] = EOT(cls.of(model.model), samples=model.samples) if is_eot else cls(model)
+        return _COUNTERS[model]
 
     @property
     def model(self):

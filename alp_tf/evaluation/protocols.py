@@ -3,13 +3,17 @@
     protocol("autoattack", ThreatModel(epsilon=8/255), num_classes=10)
 
 is a dictionary from names to attacks, in the order in which they run. An example counts as robust only if it stands
-against all of them.
+against all of them. `paper("mnist")` is what the papers reported instead, each attack measured by itself.
 """
 
-from alp_tf import attacks, names
+import functools
 
-# AutoAttack aims at the nine likeliest other classes, or as many as there are.
-_TARGETS = 9
+from alp_tf import attacks, names
+from alp_tf.attacks import autoattack
+from alp_tf.threat_model import ThreatModel
+
+# Protocols for randomised models, and over how many draws to average: evaluate EOT(model, samples=...) with them.
+EOT_SAMPLES = {"autoattack_rand": autoattack.EOT_SAMPLES}
 
 
 def protocol(name, threat_model, *, num_classes):
@@ -26,19 +30,33 @@ def protocol(name, threat_model, *, num_classes):
     Raises:
       ValueError: unknown name, or too few classes.
     """
-    attacks_of = names.lookup("protocol", name, PROTOCOLS)
-    if num_classes < 4:
-        raise ValueError(
-            f"protocol {name!r} uses the targeted DLR loss, which needs at least 4 classes; the model has "
-            f"{num_classes}. Pass attacks={{...}} with loss='cross_entropy' or 'margin' instead"
-        )
-    ball = {"epsilon": threat_model.epsilon, "norm": threat_model.norm, "bounds": threat_model.bounds}
-    return attacks_of(ball, min(_TARGETS, num_classes - 1))
+    return names.lookup("protocol", name, PROTOCOLS)(threat_model, num_classes)
 
 
-def _strong(ball, targets):
+def paper(dataset):
+    """What the papers evaluated with on a data set, in the threat model `THREAT_MODELS[dataset]` unless it says L2.
+
+    Args:
+      dataset: one of `PAPER`.
+
+    Returns:
+      {name: attack}, for `evaluate(..., attacks=...)`: each is a number of its own.
+
+    Raises:
+      ValueError: unknown data set.
+    """
+    return dict(names.lookup("data set of the papers", dataset, PAPER))
+
+
+def _strong(threat_model, num_classes):
     """PGD with three losses and two kinds of target, 200 steps and 10 restarts; then APGD and Square."""
-    long = {**ball, "step_size": ball["epsilon"] / 20, "steps": 200, "restarts": 10, "keep": "best"}
+    if num_classes < 3:
+        raise ValueError(
+            f"protocol 'strong' uses the DLR loss, which needs at least 3 classes; the model has {num_classes}. "
+            "Pass attacks={...} with loss='cross_entropy' or 'margin' instead"
+        )
+    ball = _ball(threat_model)
+    long = {**ball, "step_size": threat_model.epsilon / 20, "steps": 200, "restarts": 10, "keep": "best"}
     return {
         "PGD cross-entropy": attacks.PGD(**long),
         "PGD margin": attacks.PGD(**long, loss="margin"),
@@ -51,18 +69,66 @@ def _strong(ball, targets):
     }
 
 
-def _autoattack(ball, targets):
-    """AutoAttack, version `standard` (Croce & Hein 2020)."""
-    ranks = range(2, targets + 2)
-    return {
-        "APGD-CE": attacks.APGD(**ball),
-        **{f"APGD-T {rank}": attacks.APGD(**ball, loss="dlr", target=rank) for rank in ranks},
-        **{f"FAB-T {rank}": attacks.FAB(**ball, target=rank) for rank in ranks},
-        "Square": attacks.Square(**ball),
-    }
+def _autoattack(version, threat_model, num_classes):
+    return attacks.AutoAttack(**_ball(threat_model), version=version).parts(num_classes)
 
 
-PROTOCOLS = {"strong": _strong, "autoattack": _autoattack}
+def _ball(threat_model):
+    return {"epsilon": threat_model.epsilon, "norm": threat_model.norm, "bounds": threat_model.bounds}
 
-# Protocols for randomised models, and the draws that stand for their expectation.
-EOT_SAMPLES = {"autoattack_rand": 20}
+
+def _pgd(threat_model, **options):
+    return attacks.PGD(**_ball(threat_model), **options)
+
+
+# Name -> function of the threat model and the number of classes.
+PROTOCOLS = {
+    "strong": _strong,
+    "autoattack": functools.partial(_autoattack, "standard"),
+    "autoattack_plus": functools.partial(_autoattack, "plus"),
+    "autoattack_rand": functools.partial(_autoattack, "rand"),
+}
+
+# L-inf throughout: Kannan 5.1, 5.2, 5.3.2; Shafahi 3.1, 3.2, 6; the digits are this package's own (see recipes).
+THREAT_MODELS = {
+    "digits": ThreatModel(epsilon=0.2),
+    "mnist": ThreatModel(epsilon=0.3),
+    "svhn": ThreatModel(epsilon=12 / 255),
+    "cifar10": ThreatModel(epsilon=8 / 255),
+    "cifar100": ThreatModel(epsilon=8 / 255),
+    "imagenet": ThreatModel(epsilon=16 / 255),
+}
+
+_CIFAR = functools.partial(_pgd, THREAT_MODELS["cifar10"], step_size=2 / 255)
+_IMAGENET = functools.partial(_pgd, THREAT_MODELS["imagenet"], step_size=2 / 255, steps=10)
+
+PAPER = {
+    "digits": {"PGD-100": _pgd(THREAT_MODELS["digits"], step_size=0.01, steps=100, restarts=5)},
+    # Kannan 5.1; Shafahi 3.1 adds the Carlini-Wagner loss and takes the lower of the two.
+    "mnist": {
+        "PGD-40": _pgd(THREAT_MODELS["mnist"], step_size=0.01, steps=40),
+        "PGD-40 CW": _pgd(THREAT_MODELS["mnist"], step_size=0.01, steps=40, loss="margin"),
+    },
+    # Kannan 5.2.
+    "svhn": {"PGD-10": _pgd(THREAT_MODELS["svhn"], step_size=3 / 255, steps=10)},
+    # Shafahi's Tables 1 to 3, then section 5.1.2. Its L2 attack is given without a step: this is Madry's rule of thumb,
+    # 2.5 epsilon / steps. Its SPSA is left out, for want of a number of samples and for the three days that it took.
+    "cifar10": {
+        **{f"PGD-{steps}": _CIFAR(steps=steps) for steps in (20, 50, 200)},
+        **{f"PGD-{steps} CW": _CIFAR(steps=steps, loss="margin") for steps in (20, 50, 200)},
+        "PGD-100 CW, 10 restarts": _CIFAR(steps=100, loss="margin", restarts=10),
+        "PGD-100 CW, 10 restarts, L2": _pgd(
+            ThreatModel(epsilon=1.5, norm="l2"), step_size=0.0375, steps=100, loss="margin", restarts=10
+        ),
+    },
+    # Shafahi's Table 4.
+    "cifar100": {
+        **{f"PGD-{steps}": _CIFAR(steps=steps) for steps in (20, 200)},
+        **{f"PGD-{steps} CW": _CIFAR(steps=steps, loss="margin") for steps in (20, 200)},
+    },
+    # Kannan 5.3.2 and 5.3.3: targeted, without saying at what; the authors' code (tensorflow/models) knows these two.
+    "imagenet": {
+        "PGD-10 random target": _IMAGENET(target="random"),
+        "PGD-10 least likely": _IMAGENET(target="least_likely"),
+    },
+}

@@ -1,10 +1,11 @@
 """Our AutoAttack beside torchattacks', on the same LeNet weights and MNIST images, in one process.
 
     pip install torch torchattacks
-    python experiments/benchmarks/autoattack.py --model=runs/mnist_alp/model.keras --examples=1000
+    python experiments/benchmarks/autoattack.py --model=runs/mnist_alp/model.keras --output=mnist_alp.json
 
 Copies the weights of a LeNet into PyTorch, checks that both give the same logits, runs each attack of AutoAttack on
-both sides, and prints robust accuracies, seconds and ratios. The sides take turns; let nothing else run.
+both sides, and prints robust accuracies, their difference in percentage points, seconds and ratios. The sides take
+turns; let nothing else run.
 """
 
 import time
@@ -17,6 +18,7 @@ from alp_tf import command_line
 command_line.load_tensorflow()
 
 import keras  # noqa: E402
+import record  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import torch  # noqa: E402
 import torchattacks  # noqa: E402
@@ -31,6 +33,8 @@ _EPSILON = flags.DEFINE_float("epsilon", 0.3, "L-inf radius")
 _QUERIES = flags.DEFINE_integer("queries", 5000, "of Square")
 _ATTACKS = flags.DEFINE_list("attacks", ["PGD-40", "APGD-CE", "APGD-T", "FAB-T", "Square", "AutoAttack"], "what to run")
 _BATCH = flags.DEFINE_integer("batch", 250, "images a batch, on both sides")
+_SEED = flags.DEFINE_integer("seed", 0, "of random starts, on both sides")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write")
 
 
 def main(_):
@@ -41,24 +45,47 @@ def main(_):
     twin = _torch_lenet(model)
     gap = np.abs(twin(_channels_first(images)).detach().numpy() - model(images).numpy()).max()
     print(f"{len(labels)} MNIST test images, L-inf {_EPSILON.value}; largest difference of the two logits {gap:.1e}\n")
-    print("| attack | alp_tf | torchattacks | seconds | seconds | ratio |\n|---|---:|---:|---:|---:|---:|")
+    print("| attack | alp_tf | torchattacks | difference, points | seconds | seconds | ratio |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    rows = []
     for name in _ATTACKS.value:
         ours, our_seconds = _ours(name, model, images, labels)
         theirs, their_seconds = _theirs(name, twin, images, labels)
+        rows.append(
+            {
+                "attack": name,
+                "alp_tf": float(ours),
+                "torchattacks": float(theirs),
+                "difference_points": round(100 * float(ours - theirs), 4),
+                "alp_tf_seconds": round(our_seconds, 3),
+                "torchattacks_seconds": round(their_seconds, 3),
+            }
+        )
+        shares = f"{100 * ours:.1f} % | {100 * theirs:.1f} % | {100 * (ours - theirs):+.1f}"
         ratio = their_seconds / our_seconds
-        shares = f"{100 * ours:.1f} % | {100 * theirs:.1f} %"
         print(f"| {name} | {shares} | {our_seconds:.1f} | {their_seconds:.1f} | {ratio:.2f} |", flush=True)
+    record.write(
+        _OUTPUT.value,
+        model=_MODEL.value,
+        data="mnist test",
+        examples=len(labels),
+        seed=_SEED.value,
+        epsilon=_EPSILON.value,
+        queries=_QUERIES.value,
+        largest_logit_difference=float(gap),
+        rows=rows,
+        packages=("tensorflow", "keras", "numpy", "torch", "torchattacks"),
+    )
 
 
 def _ours(name, model, images, labels):
     threat_model = ThreatModel(epsilon=_EPSILON.value)
-    cascade = protocols.protocol("autoattack", threat_model, num_classes=10)
-    cascade["Square"] = attacks.Square(epsilon=_EPSILON.value, queries=_QUERIES.value)
+    cascade = attacks.AutoAttack(epsilon=_EPSILON.value, queries=_QUERIES.value).parts(10)
     if name == "PGD-40":
         chosen = {name: attacks.PGD(epsilon=_EPSILON.value, step_size=0.01, steps=40)}
     else:
         chosen = {key: attack for key, attack in cascade.items() if name == "AutoAttack" or key.split()[0] == name}
-    protocols.PROTOCOLS["benchmark"] = lambda ball, targets: chosen
+    protocols.PROTOCOLS["benchmark"] = lambda *_: chosen
     started = time.perf_counter()
     report = evaluation.evaluate(
         model,
@@ -66,13 +93,15 @@ def _ours(name, model, images, labels):
         protocol="benchmark",
         threat_model=threat_model,
         batch_size=_BATCH.value,
+        seed=_SEED.value,
         show_progress=False,
     )
     return report["benchmark"].robust_accuracy, time.perf_counter() - started
 
 
 def _theirs(name, twin, images, labels):
-    common = {"norm": "Linf", "eps": _EPSILON.value}
+    torch.manual_seed(_SEED.value)
+    common = {"norm": "Linf", "eps": _EPSILON.value, "seed": _SEED.value}
     attack = {
         "PGD-40": lambda: torchattacks.PGD(twin, eps=_EPSILON.value, alpha=0.01, steps=40),
         "APGD-CE": lambda: torchattacks.APGD(twin, steps=100, loss="ce", **common),

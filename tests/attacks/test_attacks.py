@@ -17,6 +17,10 @@ STEPS = {"step_size": 0.03, "steps": 4}
 ATTACKS = {
     "fgsm": lambda **options: attacks.FGSM(**options),
     "bim": lambda **options: attacks.BIM(**STEPS, **options),
+    "step_ll": lambda **options: attacks.StepLL(**options),
+    "iter_ll": lambda **options: attacks.IterLL(**STEPS, **options),
+    "mim": lambda **options: attacks.MIM(**STEPS, **options),
+    "mim, restarts": lambda **options: attacks.MIM(**STEPS, random_start=True, restarts=2, **options),
     "pgd": lambda **options: attacks.PGD(**STEPS, **options),
     "pgd, restarts": lambda **options: attacks.PGD(**STEPS, restarts=3, **options),
     "pgd, best iterate": lambda **options: attacks.PGD(**STEPS, keep="best", **options),
@@ -29,11 +33,14 @@ for loss in ("cross_entropy", "dlr"):
     )
 WITHOUT_LOSS = {
     "fab": lambda **options: attacks.FAB(steps=8, **options),
+    "fab, nearest class": lambda **options: attacks.FAB(steps=8, target=None, **options),
     "fab, restarts": lambda **options: attacks.FAB(steps=8, restarts=2, target="runner_up", **options),
     "spsa": lambda **options: attacks.SPSA(**{"steps": 6, "samples": 30, "step_size": 0.1, **options}),
     "random noise": lambda **options: attacks.RandomNoise(samples=20, **options),
     "square": lambda **options: attacks.Square(queries=60, **options),
     "square, restarts": lambda **options: attacks.Square(queries=20, restarts=2, **options),
+    # The other versions take a second a part to compile: see test_autoattack.
+    "autoattack": lambda **options: attacks.AutoAttack(version="rand", steps=6, **options),
 }
 EVERY = {**ATTACKS, **WITHOUT_LOSS}
 LOSSES = (*losses.NAMED, attacks.Margin(confidence=3.0))
@@ -98,7 +105,10 @@ def test_attacks_raise_the_loss(name, norm, classifier, batch):
     attack = EVERY[name](epsilon=0.1 if name in ATTACKS or norm == "linf" else 1.0, norm=norm)
     adversarial = attack(classifier, images, labels, seed=0)
     loss = losses.named(attack.loss) if name in ATTACKS else losses.Margin(confidence=50.0)
-    before, after = (loss(classifier(x), tf.constant(labels, tf.int32)).numpy() for x in (images, adversarial))
+    labels = tf.constant(labels, tf.int32)
+    target = getattr(attack, "target", None) if name in ATTACKS else None
+    targets = None if target is None else losses.target_classes(target, classifier(images), labels, None)
+    before, after = (loss(classifier(x), labels, targets).numpy() for x in (images, adversarial))
     assert (after > before).all()
 
 
@@ -195,6 +205,56 @@ def test_pgd_is_the_textbook_loop(norm, classifier, batch):
         current = np.clip(current, 0, 1)
     attack = attacks.BIM(epsilon=epsilon, step_size=step, steps=5, norm=norm)
     np.testing.assert_allclose(attack(classifier, images, labels), current, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_mim_is_the_textbook_loop(norm, classifier, batch):
+    """Algorithm 1 of Dong 2018; foolbox sums gradients of whatever length and is no oracle for it."""
+    images, labels = batch
+    epsilon, step, decay = (0.1, 0.03, 0.7) if norm == "linf" else (0.6, 0.2, 0.7)
+    current, total = images.astype(np.float64), np.zeros(images.shape)
+    for _ in range(6):
+        variable = tf.Variable(current.astype(np.float32))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(losses.CrossEntropy()(classifier(variable), tf.constant(labels, tf.int32)))
+        gradient = tape.gradient(loss, variable).numpy().astype(np.float64)
+        total = decay * total + gradient / np.abs(gradient).sum((1, 2, 3), keepdims=True)
+        if norm == "linf":
+            current = np.clip(current + step * np.sign(total), images - epsilon, images + epsilon)
+        else:
+            current = current + step * total / np.sqrt((total**2).sum((1, 2, 3), keepdims=True))
+            size = np.sqrt(((current - images) ** 2).sum((1, 2, 3), keepdims=True))
+            current = images + (current - images) * np.minimum(1, epsilon / size)
+        current = np.clip(current, 0, 1)
+    options = {"epsilon": epsilon, "step_size": step, "steps": 6, "norm": norm}
+    adversarial = attacks.MIM(**options, decay=decay)(classifier, images, labels)
+    np.testing.assert_allclose(adversarial, current, atol=1e-5)
+    assert np.abs(adversarial - attacks.BIM(**options)(classifier, images, labels)).max() > 0.003
+
+
+def test_mim_without_memory_is_bim(classifier, batch):
+    options = {"epsilon": 0.1, "step_size": 0.03, "steps": 6}
+    np.testing.assert_array_equal(
+        attacks.MIM(**options, decay=0)(classifier, *batch), attacks.BIM(**options)(classifier, *batch)
+    )
+
+
+def test_least_likely_attacks_are_fgsm_and_bim_at_that_class(classifier, batch):
+    target = {"epsilon": 0.1, "target": "least_likely"}
+    steps = {"step_size": 0.03, "steps": 4}
+    for attack, same in (
+        (attacks.StepLL(epsilon=0.1), attacks.FGSM(**target)),
+        (attacks.IterLL(epsilon=0.1, **steps), attacks.BIM(**target, **steps)),
+    ):
+        adversarial = attack(classifier, *batch)
+        np.testing.assert_array_equal(adversarial, same(classifier, *batch))
+        # Kurakin never looks at the label; ours looks only so as not to aim at it.
+        least = np.argmin(classifier(batch[0]), -1)
+        probability = [
+            np.take_along_axis(tf.nn.softmax(classifier(images)).numpy(), least[:, None], 1)[:, 0]
+            for images in (batch[0], adversarial)
+        ]
+        assert (probability[1] > probability[0])[least != batch[1]].all()
 
 
 @pytest.mark.parametrize("target", losses.TARGETS)
@@ -325,6 +385,11 @@ def test_mixed_precision_models_can_be_attacked(batch):
         (lambda: attacks.FGSM(epsilon=0.1, loss="hinge"), "cross_entropy, margin"),
         (lambda: attacks.FGSM(epsilon=0.1, target="cat"), "least_likely"),
         (lambda: attacks.FGSM(epsilon=0.1, batch_norm="eval"), "inference, train"),
+        (lambda: attacks.MIM(epsilon=0.1, step_size=0.1, steps=1, decay=1.5), "decay is 1.5"),
+        (lambda: attacks.MIM(epsilon=0.1, step_size=0.1, steps=1, restarts=2), "random_start=True"),
+        (lambda: attacks.MIM(epsilon=8, step_size=0.1, steps=1), "8/255"),
+        (lambda: attacks.AutoAttack(epsilon=0.1, version="standart"), "did you mean 'standard'"),
+        (lambda: attacks.AutoAttack(epsilon=0.1, steps=0), "steps is 0"),
     ],
 )
 def test_impossible_attacks_are_refused_when_they_are_made(make, says):

@@ -90,6 +90,26 @@ def test_on_a_linear_model_fab_finds_the_distance_to_the_boundary(norm):
             assert (model(adversarial).numpy().argmax(1)[0] != label) == fooled
 
 
-def test_fab_needs_a_target():
-    with pytest.raises(ValueError, match="second likeliest"):
-        attacks.FAB(epsilon=0.1, target=None)
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_without_a_target_fab_finds_the_nearest_of_all_boundaries(norm):
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(16, 6)).astype(np.float32) * np.linspace(0.1, 0.6, 6, dtype=np.float32)
+    images = rng.uniform(0.45, 0.55, (20, 4, 4, 1)).astype(np.float32)
+
+    def model(x):
+        return (tf.reshape(x, [-1, 16]) - 0.5) @ weights
+
+    logits = model(images).numpy()
+    labels = logits.argmax(1)
+    normals = weights.T[None] - weights.T[labels][:, None]
+    dual = np.abs(normals).sum(-1) if norm == "linf" else np.sqrt((normals**2).sum(-1))
+    gaps = logits[np.arange(20), labels][:, None] - logits
+    distances = np.where(np.arange(6) == labels[:, None], np.inf, gaps / np.maximum(dual, 1e-9))
+    # The runner-up by logits is not always the nearest, so that aiming at it would not do.
+    assert (distances.argmin(1) != np.argsort(logits, 1)[:, -2]).any()
+    attack = attacks.FAB(epsilon=0.9, norm=norm, steps=20, target=None)
+    delta = np.reshape(attack(model, images, labels) - images, (20, 16))
+    found = np.abs(delta).max(1) if norm == "linf" else np.sqrt((delta**2).sum(1))
+    assert (model(images + delta.reshape(images.shape)).numpy().argmax(1) != labels).all()
+    np.testing.assert_array_less(0.99 * distances.min(1), found)
+    np.testing.assert_array_less(found, 1.06 * distances.min(1))
