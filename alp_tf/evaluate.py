@@ -54,8 +54,10 @@ def main(arguments):
     attacks = _paper_attacks(config, dataset) if options.protocol == "paper" else None
     threat_model = _threat_model(options, dataset, attacks)
     model = loading.classifier(place)
-    sources = {source: loading.classifier(source) for source in options.sources}
-    name = pathlib.Path(place).stem if pathlib.Path(place).exists() else place.replace(":", ".")
+    name = _name(place)
+    sources = {_name(source): loading.classifier(source) for source in options.sources}
+    if len({name, *sources}) <= len(options.sources):
+        raise ValueError(f"--sources={','.join(options.sources)}: each needs a name of its own, other than {name!r}")
     output = pathlib.Path(options.output or f"runs/evaluate/{name}-{options.protocol}")
     if not options.resume:
         shutil.rmtree(output / "evaluation", ignore_errors=True)
@@ -117,6 +119,11 @@ def _split(arguments, options):
     return places, others
 
 
+def _name(place):
+    path = pathlib.Path(place)
+    return path.stem if path.exists() else place.replace(":", ".")
+
+
 def _config_of(place):
     """The configuration of a work directory, or None."""
     from ml_collections import ConfigDict
@@ -137,8 +144,8 @@ def _paper_attacks(config, dataset):
 
 
 def _threat_model(options, dataset, attacks):
-    from alp_tf import ThreatModel
     from alp_tf.evaluation import protocols
+    from alp_tf.threat_model import ThreatModel
 
     if attacks is not None:
         if options.epsilon is not None:

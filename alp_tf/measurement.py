@@ -122,7 +122,7 @@ def _black_box(question, model, sources, data, path, common):
     steps = {"step_size": question.threat_model.epsilon / 10, "steps": 40}
     transfer = black_box.transfer(
         sources={question.name: model, **sources},
-        targets={question.name: model},
+        targets={question.name: model, **sources},
         data=data,
         attacks={
             "PGD": attacks.PGD(**ball, **steps),

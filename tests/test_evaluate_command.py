@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,14 +42,15 @@ def quick(monkeypatch):
 def test_everything_is_written(saved, quick, tmp_path, capsys):
     output = tmp_path / "out"
     arguments = [saved, "--dataset=digits", "--protocol=strong", "--epsilon", "51/255", f"--output={output}"]
-    arguments += ["--examples=40", f"--sources={saved}", "--masking_examples=20"]
+    copy = pathlib.Path(shutil.copy(saved, tmp_path / "copy.keras"))
+    arguments += ["--examples=40", f"--sources={copy}", "--masking_examples=20"]
     evaluate.main(arguments)
     results = json.loads((output / "results.json").read_text())
     report = evaluation.Report.from_dict(results)
     assert report["strong"].examples == results["examples"] == 40
     assert report["strong"].threat_model == "linf 0.2"
     assert len(report.masking) == 9
-    assert results["black_box"] is not None
+    assert results["black_box"]["targets"] == results["black_box"]["sources"] == ["model", "copy"]
     assert results["command"].startswith("python -m alp_tf.evaluate ")
     verdicts = np.load(output / "verdicts.npz")
     assert verdicts["strong"].mean() == pytest.approx(report["strong"].robust_accuracy)
@@ -93,11 +95,12 @@ def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
         (["MODEL", "--dataset=digits", "--examples=-1"], "must be at least 0"),
         (["MODEL", "--dataset=digits", "--protocol=paper", "--epsilon=0.1"], "leave out --epsilon"),
         (["MODEL", "--dataset=mnist", "--sources=nobody.keras"], "nobody.keras does not exist"),
+        (["MODEL", "--dataset=digits", "--sources=MODEL"], "each needs a name of its own, other than 'model'"),
     ],
 )
 def test_bad_arguments_get_one_line(arguments, says, saved):
     with pytest.raises(ValueError, match=says):
-        evaluate.main([saved if argument == "MODEL" else argument for argument in arguments])
+        evaluate.main([argument.replace("MODEL", saved) for argument in arguments])
 
 
 def test_killed_and_run_again_it_ends_with_the_same_result(saved, tmp_path):

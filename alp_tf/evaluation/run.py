@@ -82,8 +82,10 @@ class Run:
           Outcome.
         """
         total = Outcome(standing.copy(), self.clean_top5.copy(), np.zeros_like(standing))
-        for index, single in enumerate(attack.runs()):
-            self._one_run(f"{name} #{index}", index, single, label or name, total)
+        runs, label = attack.runs(), label or name
+        for index, single in enumerate(runs):
+            shown = f"{label}, run {index + 1} of {len(runs)}" if len(runs) > 1 else label
+            self._one_run(f"{name} #{index}", index, single, shown, total)
         return total
 
     def _one_run(self, key, index, attack, label, total):
