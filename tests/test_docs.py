@@ -1,18 +1,21 @@
-"""What docs/attacks.md says is what the code does: every attack, option, default and protocol."""
+"""What the pages in docs/ say is what the code does: every attack, option, default, protocol and test."""
 
 import ast
 import dataclasses
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 from alp_tf import attacks, configs, recipes
-from alp_tf.evaluation import protocols
+from alp_tf.evaluation import masking, protocols
+from alp_tf.evaluation.run import Run
 from alp_tf.threat_model import ThreatModel
 from tests.attacks.passes import most
 
-PAGE = (pathlib.Path(__file__).parents[1] / "docs" / "attacks.md").read_text(encoding="utf-8")
+PAGES = pathlib.Path(__file__).parents[1] / "docs"
+PAGE = (PAGES / "attacks.md").read_text(encoding="utf-8")
 
 
 def table(header):
@@ -102,3 +105,14 @@ def test_experiments_evaluate_with_the_papers_first_attack(dataset, config):
 def test_an_unknown_data_set_is_told_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'cifar10'"):
         protocols.paper("cifar-10")
+
+
+def test_the_page_on_evaluation_lists_the_tests_for_masked_gradients(digits_classifier):
+    page = (PAGES / "evaluation.md").read_text(encoding="utf-8")
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(20, 8, 8, 1)).astype(np.float32)
+    labels = np.argmax(digits_classifier(images), -1)
+    run = Run(digits_classifier, images, labels, batch_size=20, seed=0, show_progress=False)
+    found = [item.test for item in masking.diagnose(run, ThreatModel(epsilon=0.1), examples=12)]
+    table = page.split("| test | warns |")[1]
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2 : 2 + len(found)]] == found
