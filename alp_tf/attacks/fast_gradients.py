@@ -1,12 +1,16 @@
 """The gradient of the input alone, faster than TensorFlow's own and equal to it up to rounding.
 
 During an attack weights stand still, so what the backward pass makes of them can be made once, outside the attack's
-loop. Two layers gain from that on CPUs, in every Keras model they occur in:
+loop. On CPUs these layers gain from that, in every Keras model they occur in:
 
-- Dense: a product with the kernel transposed beforehand; TensorFlow's product with a transposed view takes twice as long.
+- Dense: a product with the kernel transposed beforehand; with a transposed view the product takes twice as long.
 - Conv2D on few channels, as a network's first: the gradient is a convolution with as many filters as the images have
   channels, one or three, and leaves most of a vector register empty. Computing a block of pixels at a time, as so many
   filters of a strided convolution, fills it.
+- Conv2D of 1x1: a matrix product, with zeros in between where it strides.
+- BatchNormalization: one fused operation forward, for Keras' product and sum, and one product backward.
+
+(Flipped kernels for other convolutions and masks for max-pooling are as fast as TensorFlow's gradients, no faster.)
 
 While the model is called, such layers' `call` gives way to one with the other gradient; afterwards the model is as it
 was. Before any of this is used, its gradient is compared with the original's, once for a model and image shape.
@@ -64,18 +68,19 @@ class _Substitute:
       layer: the keras layer.
       affine: from inputs to outputs before the activation.
       input_gradient: from the gradient of those, and the static shape of the inputs, to that of the inputs.
-      fits: whether inputs of that static shape can be served.
+      rank: of the inputs that can be served; all but their batch must be known.
     """
 
     layer: keras.layers.Layer
     affine: callable
     input_gradient: callable
-    fits: callable
+    rank: int
 
-    def __call__(self, inputs, training=None):
-        if not self.fits(inputs.shape):
-            return type(self.layer).call(self.layer, inputs)
-        activation = self.layer.activation
+    def __call__(self, inputs, training=None, **options):
+        options = {name: option for name, option in options.items() if option is not None}
+        if training or options or inputs.shape.rank != self.rank or None in inputs.shape[1:]:
+            return type(self.layer).call(self.layer, inputs, training=training, **options)
+        activation = getattr(self.layer, "activation", None)
         # Inside the substitute, so that TensorFlow still fuses it with the product.
         rectified = activation is keras.activations.relu
 
@@ -103,69 +108,121 @@ def _substitutes(model):
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return []
     # Keras has no public way to the layers of layers.
-    return [_MAKERS[type(layer)](layer) for layer in model._flatten_layers() if _can_be_served(layer)]
+    found = (_substitute(layer) for layer in model._flatten_layers())
+    return [substitute for substitute in found if substitute is not None]
 
 
-def _can_be_served(layer):
+def _substitute(layer):
     # Exactly these types: a subclass may compute something else.
     if type(layer) not in _MAKERS or not layer.built or "call" in vars(layer) or "convolution_op" in vars(layer):
-        return False
-    if layer.lora_enabled or layer.quantization_mode is not None or layer._remat_mode is not None:
-        return False
-    return type(layer) is keras.layers.Dense or _block_size(layer) > 1
+        return None
+    if getattr(layer, "lora_enabled", False) or layer.quantization_mode is not None or layer._remat_mode is not None:
+        return None
+    return _MAKERS[type(layer)](layer)
 
 
 def _dense(layer):
-    kernel, bias = _weights(layer)
+    kernel = _constant(layer, layer.kernel)
     transposed = tf.transpose(kernel)
-
-    def affine(inputs):
-        outputs = tf.matmul(inputs, kernel)
-        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
-
-    return _Substitute(
-        layer, affine, lambda upstream, _: tf.matmul(upstream, transposed), lambda shape: shape.rank == 2
-    )
+    affine = _biased(layer, lambda inputs: tf.matmul(inputs, kernel))
+    return _Substitute(layer, affine, lambda upstream, _: tf.matmul(upstream, transposed), rank=2)
 
 
 def _convolution(layer):
-    kernel, bias = _weights(layer)
-    block = _block_size(layer)
-    filters = _blocked_filters(kernel, block)
-    padding = layer.padding.upper()
+    if layer.padding not in ("same", "valid") or layer.data_format != "channels_last" or layer.groups > 1:
+        return None
+    kernel, padding = _constant(layer, layer.kernel), layer.padding.upper()
+    if layer.kernel_size == (1, 1):
+        input_gradient = _pointwise_gradient(kernel, layer.strides)
+    elif layer.strides == layer.dilation_rate == (1, 1) and _block_size(kernel.shape) > 1:
+        input_gradient = _blocked_gradient(kernel, padding)
+    else:
+        return None
+    affine = _biased(layer, lambda inputs: tf.nn.conv2d(inputs, kernel, layer.strides, padding))
+    return _Substitute(layer, affine, input_gradient, rank=4)
+
+
+def _batch_normalization(layer):
+    # In half precision Keras normalises in float32 and rounds afterwards.
+    if layer.axis not in (-1, 3) or layer.compute_dtype != "float32":
+        return None
+    mean, variance = _constant(layer, layer.moving_mean), _constant(layer, layer.moving_variance)
+    gamma = _constant(layer, layer.gamma) if layer.scale else tf.ones_like(mean)
+    beta = _constant(layer, layer.beta) if layer.center else tf.zeros_like(mean)
+    slope = gamma * tf.math.rsqrt(variance + layer.epsilon)
 
     def affine(inputs):
-        outputs = tf.nn.conv2d(inputs, kernel, 1, padding)
-        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
+        return tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=gamma,
+            offset=beta,
+            mean=mean,
+            variance=variance,
+            epsilon=layer.epsilon,
+            is_training=False,
+        ).y
+
+    return _Substitute(layer, affine, lambda upstream, _: upstream * slope, rank=4)
+
+
+_MAKERS = {
+    keras.layers.Dense: _dense,
+    keras.layers.Conv2D: _convolution,
+    keras.layers.BatchNormalization: _batch_normalization,
+}
+
+
+def _constant(layer, variable):
+    return tf.cast(tf.convert_to_tensor(variable), layer.compute_dtype)
+
+
+def _biased(layer, linear):
+    if layer.bias is None:
+        return linear
+    bias = _constant(layer, layer.bias)
+    return lambda inputs: tf.nn.bias_add(linear(inputs), bias)
+
+
+def _pointwise_gradient(kernel, strides):
+    channels, filters = kernel.shape[2:]
+    transposed = tf.transpose(kernel[0, 0])
 
     def input_gradient(upstream, shape):
-        sizes = shape[1:3].as_list()
-        pads = [_pads(*axis, block, padding) for axis in zip(sizes, layer.kernel_size, strict=True)]
+        height, width = (math.ceil(size / stride) for size, stride in zip(shape[1:3], strides, strict=True))
+        pixels = tf.matmul(tf.reshape(upstream, [-1, filters]), transposed)
+        if strides == (1, 1):
+            return tf.reshape(pixels, [-1, height, width, channels])
+        # Zeros for the pixels that the convolution stepped over.
+        gaps = [[0, 0], [0, 0], [0, strides[0] - 1], [0, 0], [0, strides[1] - 1], [0, 0]]
+        spread = tf.pad(tf.reshape(pixels, [-1, height, 1, width, 1, channels]), gaps)
+        return _cropped(tf.reshape(spread, [-1, height * strides[0], width * strides[1], channels]), shape)
+
+    return input_gradient
+
+
+def _blocked_gradient(kernel, padding):
+    block = _block_size(kernel.shape)
+    filters = _blocked_filters(kernel, block)
+
+    def input_gradient(upstream, shape):
+        pads = [_pads(*axis, block, padding) for axis in zip(shape[1:3], kernel.shape[:2], strict=True)]
         blocks = tf.nn.conv2d(upstream, filters, block, [[0, 0], *pads, [0, 0]])
-        # Of an empty batch oneDNN returns nothing in a wrong shape.
-        blocks = tf.reshape(blocks, [-1, *(math.ceil(size / block) for size in sizes), filters.shape[-1]])
-        pixels = tf.nn.depth_to_space(blocks, block)
-        return pixels if pixels.shape[1:3] == sizes else pixels[:, : sizes[0], : sizes[1]]
+        return _cropped(tf.nn.depth_to_space(blocks, block), shape)
 
-    return _Substitute(layer, affine, input_gradient, lambda shape: None not in shape[1:])
+    return input_gradient
 
 
-_MAKERS = {keras.layers.Dense: _dense, keras.layers.Conv2D: _convolution}
+def _cropped(images, shape):
+    return images if images.shape[1:3] == shape[1:3] else images[:, : shape[1], : shape[2]]
 
 
-def _weights(layer):
-    def read(variable):
-        return None if variable is None else tf.cast(tf.convert_to_tensor(variable), layer.compute_dtype)
+def _block_size(shape):
+    """Side of the square of pixels whose gradients are computed at a time; 1 if that does not pay.
 
-    return read(layer.kernel), read(layer.bias)
-
-
-def _block_size(layer):
-    """Side of the square of pixels whose gradients are computed at a time; 1 if that does not pay."""
-    plain = layer.strides == (1, 1) and layer.dilation_rate == (1, 1) and layer.groups == 1
-    if not plain or layer.padding not in ("same", "valid") or layer.data_format != "channels_last":
-        return 1
-    height, width, channels, _ = layer.kernel.shape
+    Args:
+      shape: of the kernel.
+    """
+    height, width, channels, _ = shape
 
     def cost(block):
         # Multiplications a pixel: each filter grows by what a block is wider than a pixel, and fills up registers.
