@@ -308,14 +308,15 @@ def _probe(model, logits_of, images):
     variables = [variable.value for variable in model.non_trainable_variables]
     before = [tf.identity(variable) for variable in variables]
 
-    @tf.function(autograph=False)
-    def run(images):
+    def passes(images):
         logits = logits_of(images)
         mixture = tf.reduce_sum(logits * tf.random.stateless_normal(tf.shape(logits), seed=[2, 3]))
         # Not a tape: inside of init_scope none records.
         return logits, tf.gradients(mixture, images, unconnected_gradients="zero")[0]
 
-    found = run(images)
+    # Traced explicitly: TensorFlow would take the probes of several models for one that is traced again and again.
+    traced = tf.function(passes, autograph=False).get_concrete_function(tf.TensorSpec(images.shape, images.dtype))
+    found = traced(images)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     return found
