@@ -6,6 +6,8 @@ import warnings
 import keras
 import tensorflow as tf
 
+from alp_tf.attacks import fast_gradients
+
 BATCH_NORM_MODES = ("inference", "train")
 
 
@@ -115,7 +117,7 @@ def warn_unless_logits(model):
 
 @contextlib.contextmanager
 def logits_in_mode(model, batch_norm):
-    """A context that gives the logits function of an attack's BatchNorm mode.
+    """A context that gives the logits function of an attack's BatchNorm mode, made for gradients of the images.
 
     In mode "train" the model normalises with the statistics of the attacked batch; when the context ends, its
     variables are as they were, for the iterates must not leak into the averages that the model will use later.
@@ -125,10 +127,18 @@ def logits_in_mode(model, batch_norm):
       batch_norm: one of BATCH_NORM_MODES.
     """
     if batch_norm == "inference":
-        yield logits_function(model)
+        yield _differentiable(model)
         return
     variables = [variable.value for variable in getattr(innermost(model), "non_trainable_variables", [])]
     before = [tf.identity(variable) for variable in variables]
     yield logits_function(model, training=True)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
+
+
+def _differentiable(model):
+    if hasattr(model, "wrap_logits"):
+        return model.wrap_logits(_differentiable(model.model))
+    if isinstance(model, keras.layers.Layer):
+        return fast_gradients.logits_function(model)
+    return logits_function(model)

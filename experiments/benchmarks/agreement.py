@@ -91,6 +91,7 @@ def _ours(attack, model, images, labels):
         attacks={"attack": attack},
         batch_size=_BATCH.value,
         seed=_SEED.value,
+        masking_examples=0,
         show_progress=False,
     )
     return report["attack"].robust_accuracy
