@@ -1,8 +1,6 @@
 """The evaluation of one model, from a protocol to a report with pictures on disk; goes on where it stopped."""
 
 import dataclasses
-import json
-import logging
 import pathlib
 import time
 
@@ -22,7 +20,6 @@ from alp_tf.evaluation import (
     surface_figure,
 )
 
-_log = logging.getLogger("alp_tf")
 # Pictures show, they do not measure: so many images are enough for the eye.
 _PICTURED = 200
 
@@ -115,9 +112,6 @@ def run(question, model, path, *, sources=None, data_dir=None, command=None, sho
 
 
 def _black_box(question, model, sources, data, path, common):
-    stored = path / "evaluation" / "black_box.json"
-    if stored.exists():
-        return black_box.Transfer.from_dict(json.loads(stored.read_text(encoding="utf-8")))
     ball = dataclasses.asdict(question.threat_model)
     steps = {"step_size": question.threat_model.epsilon / 10, "steps": 40}
     transfer = black_box.transfer(
@@ -130,10 +124,10 @@ def _black_box(question, model, sources, data, path, common):
             "momentum": attacks.MIM(**ball, **steps),
         },
         batch_size=question.batch_size,
+        keep=path / "evaluation" / "black_box",
         **common,
     )
     heat_map.heat_map(path / "figures" / "transfer.png", transfer)
-    files.write_json(stored, transfer.to_dict())
     return transfer
 
 

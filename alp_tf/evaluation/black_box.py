@@ -17,13 +17,13 @@ import tensorflow as tf
 
 from alp_tf import progress
 from alp_tf.attacks import Attack, base, classifier, losses
-from alp_tf.evaluation import inputs, wilson_interval
+from alp_tf.evaluation import inputs, kept, wilson_interval
 from alp_tf.evaluation.transfer_table import Row, Transfer
 
 __all__ = ["Row", "Transfer", "transfer"]
 
 
-def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, seed=0, show_progress=True):
+def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, seed=0, keep=None, show_progress=True):
     """Attacks every source with every attack and lets every target classify the result.
 
     All images are attacked, also those that a source gets wrong, for they may be right on a target. Every target meets
@@ -38,6 +38,7 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
       examples: stop after so many; None or 0 for all.
       batch_size: images attacked at a time.
       seed: fixes the random starts.
+      keep: directory in which every finished batch is kept; the same call, interrupted at any moment, goes on there.
       show_progress: show a bar with the time left.
 
     Returns:
@@ -62,7 +63,10 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
             )
         attack.threat_model.check_images(images)
     began = time.perf_counter()
-    run = _Run(targets, images, labels, batch_size, seed, classes)
+    settings = {"attacks": attacks, "seed": seed, "batch size": batch_size, "names": (list(sources), list(targets))}
+    models = {"sources": sources, "targets": targets}
+    store = kept.Kept(keep, kept.identity(models, images, labels, **settings) if keep else None)
+    run = _Run(targets, images, labels, batch_size, seed, classes, store)
     rows = []
     with progress.bar(len(images) * len(sources) * len(attacks), "transfer", "image", shown=show_progress) as bar:
         for attack_name, attack in attacks.items():
@@ -84,8 +88,8 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
 class _Run:
     """The images, what each target makes of them as they are, and what has withstood which attack so far."""
 
-    def __init__(self, targets, images, labels, batch_size, seed, classes):
-        self._targets, self._images, self._labels = targets, images, labels
+    def __init__(self, targets, images, labels, batch_size, seed, classes, store):
+        self._targets, self._images, self._labels, self._store = targets, images, labels, store
         self._chunks = inputs.chunks(np.arange(len(labels)), batch_size)
         self._seed, self._top5 = seed, classes > 5
         self._logits_of = {name: inputs.logits_of(model, images.shape[1:]) for name, model in targets.items()}
@@ -100,9 +104,19 @@ class _Run:
 
     def rows(self, attack_name, attack, source_name, source, bar):
         """Attacks one source, and the Row of each target."""
-        after = {name: np.empty((len(self._labels), 2), bool) for name in self._targets}
-        hits = {name: np.empty(len(self._labels), bool) for name in self._targets}
+        key, count = f"{attack_name} on {source_name}", len(self._labels)
+        # One row a target: whether each image withstands, among the one and the five, and whether it hit its target.
+        done = self._store.load(key) or {
+            "after": np.zeros((len(self._targets), count, 2), bool),
+            "hits": np.zeros((len(self._targets), count), bool),
+            "batches": 0,
+        }
+        after = dict(zip(self._targets, done["after"], strict=True))
+        hits = dict(zip(self._targets, done["hits"], strict=True))
         for index, rows in enumerate(self._chunks):
+            if index < done["batches"]:
+                bar.update(len(rows))
+                continue
             seed = tf.random.fold_in(base.as_seed(self._seed), index)
             images, labels = self._images[rows], self._labels[rows]
             adversarial = attack(source, images, labels, seed=seed)
@@ -111,6 +125,7 @@ class _Run:
                 right, predicted = self._right(name, adversarial, rows)
                 after[name][rows] = right & self._clean[name][rows]
                 hits[name][rows] = predicted == aims
+            self._store.save(key, {**done, "batches": index + 1})
             bar.update(len(rows))
         targeted = getattr(attack, "target", None) is not None
         for name, target in self._targets.items():

@@ -67,15 +67,21 @@ def identity(model, images, labels, **settings):
     """Digests that tell one evaluation from another.
 
     Args:
-      model: keras.Model, or any callable, of which nothing can be told.
+      model: keras.Model, or any callable, of which nothing can be told; or a dictionary of them by name.
       images, labels: arrays.
       **settings: whatever else decides the result; their repr counts.
     """
+    digests = {"model": _weights(model), "images": _digest([images.tobytes(), labels.tobytes()])}
+    return digests | {name: _digest([repr(value).encode()]) for name, value in settings.items()}
+
+
+def _weights(model):
+    if isinstance(model, dict):
+        return {name: _weights(each) for name, each in model.items()}
     inside = classifier.innermost(model)
     weights = inside.get_weights() if isinstance(inside, keras.layers.Layer) else []
-    parts = {
-        "model": [np.asarray(weight).tobytes() for weight in weights],
-        "images": [images.tobytes(), labels.tobytes()],
-    }
-    parts |= {name: [repr(value).encode()] for name, value in settings.items()}
-    return {name: hashlib.sha256(b"|".join(values)).hexdigest()[:16] for name, values in parts.items()}
+    return _digest([np.asarray(weight).tobytes() for weight in weights])
+
+
+def _digest(values):
+    return hashlib.sha256(b"|".join(values)).hexdigest()[:16]

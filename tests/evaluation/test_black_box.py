@@ -192,3 +192,26 @@ def test_logits_that_are_not_finite_are_no_classification(batch):
         {"p": attacks.FGSM(epsilon=1.0)},
     )
     assert (found.worst("t").clean_accuracy, found.worst("t").robust_accuracy) == (1.0, 0.0)
+
+
+def test_interrupted_transfer_goes_on_after_the_last_batch(seven_classes, tmp_path, monkeypatch):
+    models, images, labels = seven_classes
+    options = {"attacks": {"pgd": PGD, "iter_ll": ITER_LL}, "batch_size": 13, "seed": 5}
+    whole = black_box.transfer(models, models, (images, labels), **options)
+    call, calls = attacks.Attack.__call__, []
+
+    def dies_at_the_eighth(self, *arguments, **named):
+        calls.append(self)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return call(self, *arguments, **named)
+
+    monkeypatch.setattr(attacks.Attack, "__call__", dies_at_the_eighth)
+    with pytest.raises(KeyboardInterrupt):
+        black_box.transfer(models, models, (images, labels), **options, keep=tmp_path)
+    resumed = black_box.transfer(models, models, (images, labels), **options, keep=tmp_path)
+    assert resumed.rows == whole.rows
+    # 2 attacks on 3 sources in 3 batches, one of which was begun twice.
+    assert len(calls) == 18 + 1
+    with pytest.raises(ValueError, match="another evaluation: its model differ"):
+        black_box.transfer({**models, "a": models["b"]}, models, (images, labels), **options, keep=tmp_path)
