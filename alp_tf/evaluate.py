@@ -121,7 +121,9 @@ def _split(arguments, options):
 
 def _name(place):
     path = pathlib.Path(place)
-    return path.stem if path.exists() else place.replace(":", ".")
+    if not path.exists():
+        return place.replace(":", ".")
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def _config_of(place):
@@ -144,13 +146,15 @@ def _paper_attacks(config, dataset):
 
 
 def _threat_model(options, dataset, attacks):
-    from alp_tf.evaluation import protocols
+    from alp_tf.evaluation import accuracy, protocols
     from alp_tf.threat_model import ThreatModel
 
     if attacks is not None:
-        if options.epsilon is not None:
-            raise ValueError("protocol 'paper' has its own epsilon; leave out --epsilon, or take --protocol=strong")
-        return max((attack.threat_model for attack in attacks.values()), key=lambda model: model.epsilon)
+        if options.epsilon is not None or options["norm"].present:
+            raise ValueError(
+                "protocol 'paper' has its own threat model; leave out --epsilon and --norm, or take --protocol=strong"
+            )
+        return accuracy.widest(attacks)
     if options.epsilon is not None:
         return ThreatModel(epsilon=_number(options.epsilon), norm=options.norm)
     if options.norm != "linf" or dataset not in protocols.THREAT_MODELS:

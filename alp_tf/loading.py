@@ -46,7 +46,11 @@ def classifier(place):
 
 def _keras_file(path):
     # A defence that was saved whole brings its classifier along; importing `defenses` lets Keras know its class.
-    model = keras.models.load_model(path, compile=False)
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except TypeError as error:
+        # Keras' way to say that it knows no such class.
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
     return model.classifier if isinstance(model, defenses.Defense) else model
 
 

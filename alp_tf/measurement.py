@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shutil
 import time
 
 import numpy as np
@@ -15,7 +16,9 @@ from alp_tf.evaluation import (
     heat_map,
     html,
     inputs,
+    masking,
     pictures,
+    protocols,
     surface,
     surface_figure,
 )
@@ -71,6 +74,9 @@ def run(question, model, path, *, sources=None, data_dir=None, command=None, sho
     """
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
+    draws = protocols.EOT_SAMPLES.get(question.protocol)
+    if draws and not isinstance(model, attacks.EOT):
+        model = attacks.EOT(model, samples=draws)
     data = datasets.load(question.dataset, data_dir=data_dir)
     count = min(question.examples, len(data.test_labels)) if question.examples else 0
     batches = data.test_batches(question.batch_size, examples=count)
@@ -90,8 +96,12 @@ def run(question, model, path, *, sources=None, data_dir=None, command=None, sho
     with files.replaced(path / "verdicts.npz") as temporary:
         np.savez_compressed(temporary, **report.verdicts)
     common = {"seed": question.seed, "show_progress": show_progress}
-    transfer = _black_box(question, model, sources, (images, labels), path, common) if sources else None
     drawn = _draw(question, model, data, (images, labels), path, common) if question.with_pictures else []
+    transfer = _black_box(question, model, sources, (images, labels), path, common) if sources else None
+    if transfer is not None:
+        heat_map.heat_map(path / "figures" / "transfer.png", transfer)
+        finding = masking.compare_with_black_boxes(transfer, question.name)
+        report = dataclasses.replace(report, masking=(*report.masking, finding))
     results = {
         "model": question.name,
         "dataset": question.dataset,
@@ -114,7 +124,7 @@ def run(question, model, path, *, sources=None, data_dir=None, command=None, sho
 def _black_box(question, model, sources, data, path, common):
     ball = dataclasses.asdict(question.threat_model)
     steps = {"step_size": question.threat_model.epsilon / 10, "steps": 40}
-    transfer = black_box.transfer(
+    return black_box.transfer(
         sources={question.name: model, **sources},
         targets={question.name: model, **sources},
         data=data,
@@ -127,8 +137,6 @@ def _black_box(question, model, sources, data, path, common):
         keep=path / "evaluation" / "black_box",
         **common,
     )
-    heat_map.heat_map(path / "figures" / "transfer.png", transfer)
-    return transfer
 
 
 def _draw(question, model, data, arrays, path, common):
@@ -156,14 +164,14 @@ def _draw(question, model, data, arrays, path, common):
         (
             "Robust accuracy by budget",
             "curves.png",
-            draw_curves,
+            draw_curves if ball.epsilon else None,
             "More of anything the adversary may do must cost accuracy, and no epsilon may leave any once every image "
             "is allowed. Where a curve still falls at its end, the number in the table is not the last word.",
         ),
         (
             "Loss around three images",
             "loss_surface.png",
-            draw_surface if len(shown) else None,
+            draw_surface if len(shown) and ball.epsilon else None,
             "Along the sign of the gradient and along a random direction, up to epsilon either way. A loss that is "
             "honest to gradients rises smoothly along the first; ridges and plateaus hide the way up.",
         ),
@@ -182,6 +190,13 @@ def _draw(question, model, data, arrays, path, common):
         ),
     ]
     wanted = [(title, name, draw, caption) for title, name, draw, caption in wanted if draw is not None]
+    # Pictures of another evaluation in the same place would tell its story.
+    made_for = (path / "evaluation" / "identity.json").read_text(encoding="utf-8") + str(ball)
+    mark = figures / "made_for.txt"
+    if not mark.exists() or mark.read_text(encoding="utf-8") != made_for:
+        shutil.rmtree(figures, ignore_errors=True)
+        figures.mkdir(parents=True)
+        files.write_text(mark, made_for)
     for _, name, draw, _ in wanted:
         if not (figures / name).exists():
             draw(figures / name)

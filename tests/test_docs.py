@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib.util
 import pathlib
 import re
 
@@ -14,7 +15,8 @@ from alp_tf.evaluation.run import Run
 from alp_tf.threat_model import ThreatModel
 from tests.attacks.passes import most
 
-PAGES = pathlib.Path(__file__).parents[1] / "docs"
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = ROOT / "docs"
 PAGE = (PAGES / "attacks.md").read_text(encoding="utf-8")
 
 
@@ -116,3 +118,12 @@ def test_the_page_on_evaluation_lists_the_tests_for_masked_gradients(digits_clas
     found = [item.test for item in masking.diagnose(run, ThreatModel(epsilon=0.1), examples=12)]
     table = page.split("| test | warns |")[1]
     assert [line.split("|")[1].strip() for line in table.splitlines()[2 : 2 + len(found)]] == found
+
+
+def test_the_page_of_benchmarks_is_made_of_the_committed_results():
+    path = ROOT / "experiments" / "benchmarks" / "page.py"
+    specification = importlib.util.spec_from_file_location("page", path)
+    page = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(page)
+    assert page.PAGE.read_text(encoding="utf-8") == page.text()
+    assert len(list(page.RESULTS.glob("*.json"))) == page.text().count("## ")

@@ -49,13 +49,13 @@ def test_everything_is_written(saved, quick, tmp_path, capsys):
     report = evaluation.Report.from_dict(results)
     assert report["strong"].examples == results["examples"] == 40
     assert report["strong"].threat_model == "linf 0.2"
-    assert len(report.masking) == 9
+    assert [item.test for item in report.masking][9:] == ["black boxes find what the white box misses"]
     assert results["black_box"]["targets"] == results["black_box"]["sources"] == ["model", "copy"]
     assert results["command"].startswith("python -m alp_tf.evaluate ")
     verdicts = np.load(output / "verdicts.npz")
     assert verdicts["strong"].mean() == pytest.approx(report["strong"].robust_accuracy)
     text = (output / "report.md").read_text()
-    figures = {path.name for path in (output / "figures").iterdir()}
+    figures = {path.name for path in (output / "figures").glob("*.png")}
     assert figures == {"curves.png", "loss_surface.png", "classes.png", "logits.png", "gallery.png", "transfer.png"}
     assert all(f"(figures/{name})" in text for name in figures)
     page = (output / "report.html").read_text()
@@ -69,6 +69,34 @@ def test_everything_is_written(saved, quick, tmp_path, capsys):
     assert json.loads((output / "results.json").read_text()) == json.loads(before)
     with pytest.raises(ValueError, match="holds another evaluation: its images differ"):
         evaluate.main([argument.replace("=40", "=39") for argument in arguments])
+
+
+def test_pictures_of_another_evaluation_are_not_kept(saved, quick, tmp_path):
+    curves = []
+    for epsilon in (0.1, 0.3):
+        evaluate.main(
+            [saved, "--dataset=digits", "--protocol=strong", f"--epsilon={epsilon}", f"--output={tmp_path}"]
+            + ["--examples=20", "--masking_examples=0", "--noresume"]
+        )
+        curves.append((tmp_path / "figures" / "curves.png").read_bytes())
+    assert curves[0] != curves[1]
+
+
+def test_an_epsilon_of_zero_has_nothing_to_draw_but_is_no_error(saved, quick, tmp_path):
+    evaluate.main(
+        [saved, "--dataset=digits", "--protocol=strong", "--epsilon=0", f"--output={tmp_path}", "--examples=20"]
+        + ["--seed=-1"]
+    )
+    assert not (tmp_path / "figures" / "curves.png").exists()
+    (item,) = {item["robust_accuracy"] for item in json.loads((tmp_path / "results.json").read_text())["evaluations"]}
+    assert item > 0.8
+
+
+def test_names_of_models_are_those_of_their_files(tmp_path):
+    for name in ("alp_eps0.1", "alp_eps0.3"):
+        (tmp_path / name).mkdir()
+        assert evaluate._name(str(tmp_path / name)) == name
+    assert evaluate._name("package.module:build") == "package.module.build"
 
 
 def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
@@ -94,6 +122,7 @@ def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
         (["MODEL", "--dataset=digits", "--norm=l2"], "no usual epsilon is known for digits in l2"),
         (["MODEL", "--dataset=digits", "--examples=-1"], "must be at least 0"),
         (["MODEL", "--dataset=digits", "--protocol=paper", "--epsilon=0.1"], "leave out --epsilon"),
+        (["MODEL", "--dataset=digits", "--protocol=paper", "--norm=l2"], "leave out --epsilon and --norm"),
         (["MODEL", "--dataset=mnist", "--sources=nobody.keras"], "nobody.keras does not exist"),
         (["MODEL", "--dataset=digits", "--sources=MODEL"], "each needs a name of its own, other than 'model'"),
     ],

@@ -107,7 +107,8 @@ class Attack:
             def run(images, labels, seed):
                 return self.perturb(reference(), images, labels, seed)
 
-            functions[key] = run, classifier.number_of_classes(model, (None, *shape[1:]))
+            # Traced here: TensorFlow would warn of many functions of one name that are each traced once.
+            functions[key] = run.get_concrete_function(), classifier.number_of_classes(model, (None, *shape[1:]))
         return functions[key]
 
     def get_config(self):

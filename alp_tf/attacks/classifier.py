@@ -127,7 +127,7 @@ def logits_in_mode(model, batch_norm):
       batch_norm: one of BATCH_NORM_MODES.
     """
     if batch_norm == "inference":
-        yield _differentiable(model)
+        yield differentiable_logits(model)
         return
     variables = [variable.value for variable in getattr(innermost(model), "non_trainable_variables", [])]
     before = [tf.identity(variable) for variable in variables]
@@ -136,9 +136,16 @@ def logits_in_mode(model, batch_norm):
         variable.assign(value)
 
 
-def _differentiable(model):
+def differentiable_logits(model):
+    """A function from images to float32 logits at inference, made for gradients of the images (see fast_gradients).
+
+    Call it inside the graph and outside of its loops.
+
+    Args:
+      model: see logits_function.
+    """
     if hasattr(model, "wrap_logits"):
-        return model.wrap_logits(_differentiable(model.model))
+        return model.wrap_logits(differentiable_logits(model.model))
     if isinstance(model, keras.layers.Layer):
         return fast_gradients.logits_function(model)
     return logits_function(model)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from alp_tf import progress
-from alp_tf.attacks import Attack, base, classifier, losses
+from alp_tf.attacks import EOT, Attack, base, classifier, losses
 from alp_tf.evaluation import inputs, kept, wilson_interval
 from alp_tf.evaluation.transfer_table import Row, Transfer
 
@@ -62,7 +62,6 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
                 f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
             )
         attack.threat_model.check_images(images)
-    began = time.perf_counter()
     settings = {"attacks": attacks, "seed": seed, "batch size": batch_size, "names": (list(sources), list(targets))}
     models = {"sources": sources, "targets": targets}
     store = kept.Kept(keep, kept.identity(models, images, labels, **settings) if keep else None)
@@ -80,7 +79,7 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
         sources=tuple(sources),
         targets=tuple(targets),
         rows=(*rows, *run.worst_cases(sources, attacks)),
-        seconds=round(time.perf_counter() - began, 3),
+        seconds=round(run.seconds, 3),
         seed=seed,
     )
 
@@ -94,13 +93,15 @@ class _Run:
         self._seed, self._top5 = seed, classes > 5
         self._logits_of = {name: inputs.logits_of(model, images.shape[1:]) for name, model in targets.items()}
         # Whether the label is the largest logit, and whether it is among the five largest: bool [examples, 2].
-        self._clean = {
-            name: np.concatenate([self._right(name, images[rows], rows)[0] for rows in self._chunks])
-            for name in targets
-        }
+        self._clean = {}
+        for name, model in targets.items():
+            logits = np.concatenate([self._logits_of[name](images[rows]) for rows in self._chunks])
+            logits = store.same(name, logits, randomised=isinstance(model, EOT))
+            self._clean[name] = self._right(logits, labels)[0]
         # (attack, source, target): bool [examples, 2], both as they are and after the attack.
         self._withstood = {}
         self._white_box = set()
+        self.seconds = 0.0
 
     def rows(self, attack_name, attack, source_name, source, bar):
         """Attacks one source, and the Row of each target."""
@@ -110,6 +111,7 @@ class _Run:
             "after": np.zeros((len(self._targets), count, 2), bool),
             "hits": np.zeros((len(self._targets), count), bool),
             "batches": 0,
+            "seconds": 0.0,
         }
         after = dict(zip(self._targets, done["after"], strict=True))
         hits = dict(zip(self._targets, done["hits"], strict=True))
@@ -117,16 +119,19 @@ class _Run:
             if index < done["batches"]:
                 bar.update(len(rows))
                 continue
+            began = time.perf_counter()
             seed = tf.random.fold_in(base.as_seed(self._seed), index)
             images, labels = self._images[rows], self._labels[rows]
             adversarial = attack(source, images, labels, seed=seed)
             aims = _aims(attack, source, images, labels, seed)
             for name in self._targets:
-                right, predicted = self._right(name, adversarial, rows)
+                right, predicted = self._right(self._logits_of[name](adversarial), labels)
                 after[name][rows] = right & self._clean[name][rows]
                 hits[name][rows] = predicted == aims
-            self._store.save(key, {**done, "batches": index + 1})
+            done["batches"], done["seconds"] = index + 1, done["seconds"] + time.perf_counter() - began
+            self._store.save(key, done)
             bar.update(len(rows))
+        self.seconds += float(done["seconds"])
         targeted = getattr(attack, "target", None) is not None
         for name, target in self._targets.items():
             self._withstood[attack_name, source_name, name] = after[name]
@@ -148,8 +153,8 @@ class _Run:
                 each = [self._withstood[name, model, target] for name in over_attacks for model in over_sources]
                 yield self._row(attack, source, target, np.logical_and.reduce(each))
 
-    def _right(self, name, images, rows):
-        logits, labels = self._logits_of[name](images), self._labels[rows]
+    @staticmethod
+    def _right(logits, labels):
         predicted, chosen = logits.argmax(-1), np.take_along_axis(logits, labels[:, None], 1)
         right = np.stack([predicted == labels, (logits > chosen).sum(-1) < 5], -1)
         # Logits that an attack has driven to NaN are no classification.

@@ -82,7 +82,6 @@ def steps_to_fool(model, attack, image_shape):
       Function of float32 images [batch, *image_shape], int32 labels [batch], an int32 seed [2] and an int32 number of
       steps, to int32 [batch]: the first iterate that fools the model, 0 being the start; steps + 1 if none does.
     """
-    logits_of = classifier.logits_function(model)
     threat_model = attack.threat_model
 
     @tf.function(
@@ -95,6 +94,7 @@ def steps_to_fool(model, attack, image_shape):
         ],
     )
     def run(images, labels, seed, steps):
+        logits_of = classifier.differentiable_logits(model)
         # The seeds of a PGD of one restart, as attacks.PGD.perturb draws them.
         target_seed, start_seed = tf.unstack(tf.random.split(seed, 2))
         start_seed = tf.random.fold_in(start_seed, 0)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import re
 import zipfile
 
 import keras
@@ -10,6 +11,8 @@ import numpy as np
 
 from alp_tf import files
 from alp_tf.attacks import classifier
+
+_OTHER = "{} holds another evaluation: its {} differ. Give another output directory, or delete that one to start anew"
 
 
 class Kept:
@@ -34,10 +37,7 @@ class Kept:
             there = json.loads(mark.read_text(encoding="utf-8"))
             differing = [what for what in sorted({*there, *identity}) if there.get(what) != identity.get(what)]
             if differing:
-                raise ValueError(
-                    f"{self._path} holds another evaluation: its {', '.join(differing)} differ. Give another output "
-                    "directory, or delete that one to start anew"
-                )
+                raise ValueError(_OTHER.format(self._path, ", ".join(differing)))
         else:
             files.write_json(mark, identity)
 
@@ -58,6 +58,31 @@ class Kept:
             # A file damaged from outside costs its own attack, not the evaluation.
             return None
 
+    def same(self, name, logits, *, randomised=False):
+        """The logits as the evaluation first saw them, which are those given unless the model is randomised.
+
+        Weights tell models apart only where they can be seen; logits always do.
+
+        Args:
+          name: of the model, unique within the evaluation.
+          logits: float32 [examples, classes], of the images as they are.
+          randomised: whether others are to be expected at every call.
+
+        Raises:
+          ValueError: they are another model's.
+        """
+        there = self.load(f"as they are, {name}")
+        if there is None:
+            self.save(f"as they are, {name}", {"logits": logits})
+            return logits
+        before = there["logits"]
+        alike = before.shape == logits.shape and np.allclose(
+            before, logits, rtol=1e-3, atol=1e-3 * np.abs(before).max()
+        )
+        if not alike and not randomised:
+            raise ValueError(_OTHER.format(self._path, "model"))
+        return before
+
     def _file(self, name):
         plain = "".join(letter if letter.isalnum() else "_" for letter in name)
         return self._path / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.npz"
@@ -72,7 +97,12 @@ def identity(model, images, labels, **settings):
       **settings: whatever else decides the result; their repr counts.
     """
     digests = {"model": _weights(model), "images": _digest([images.tobytes(), labels.tobytes()])}
-    return digests | {name: _digest([repr(value).encode()]) for name, value in settings.items()}
+    return digests | {name: _digest([_text(value)]) for name, value in settings.items()}
+
+
+def _text(value):
+    # Where a function lies in memory says nothing about it.
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value)).encode()
 
 
 def _weights(model):

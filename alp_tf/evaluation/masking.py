@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from alp_tf import attacks
 from alp_tf.attacks import base, classifier, losses
+from alp_tf.evaluation import inputs
 from alp_tf.evaluation.report import Finding
 
 # What a stronger attack must find to speak against a weaker one: so many points of all images, for one or two always
@@ -31,6 +32,9 @@ def diagnose(run, threat_model, *, examples=100):
     Returns:
       Tuple of Finding.
     """
+    if examples < _TOO_FEW:
+        says = f"masking_examples is {examples}; at least {_TOO_FEW} are needed"
+        return (Finding(test="masked gradients", status="skipped", number=None, says=says),)
     chosen = np.flatnonzero(run.clean)[:examples]
     if len(chosen) < _TOO_FEW:
         says = f"only {len(chosen)} images are classified correctly; {_TOO_FEW} are needed"
@@ -39,6 +43,32 @@ def diagnose(run, threat_model, *, examples=100):
         says = "epsilon is 0: there is nothing to attack"
         return (Finding(test="masked gradients", status="skipped", number=None, says=says),)
     return _Tests(run, threat_model, chosen).findings()
+
+
+def compare_with_black_boxes(transfer, target):
+    """Whether images made on other models fool this one more often than images made on itself.
+
+    Args:
+      transfer: black_box.Transfer that has the target among its sources, and others.
+      target: name of the model in question.
+
+    Returns:
+      Finding.
+    """
+    test = "black boxes find what the white box misses"
+    white = transfer.row(target, source=target).robust_accuracy
+    black = transfer.worst(target)
+    if black is None:
+        return Finding(test=test, status="skipped", number=None, says="no source but the model itself")
+    points = 100 * (white - black.robust_accuracy)
+    return _judged(
+        test,
+        points,
+        f"{100 * black.robust_accuracy:.1f} % stand against black boxes, {100 * white:.1f} % against the white box",
+        "Gradients of this model are worth less than those of others: report the black box beside every number",
+        warn=_WARN[0],
+        fail=_FAIL[0],
+    )
 
 
 class _Tests:
@@ -113,7 +143,7 @@ class _Tests:
 
     def _stands(self, name, attack, standing=None):
         label = f"checking gradients: {name}"
-        key = f"masking {name}"
+        key = f"masking {name}, {attack!r}, {len(self._chosen)} images"
         return self._run.attack(key, attack, self._start if standing is None else standing, label=label).stands
 
     def _found_more(self, test, left, fallen, advice):
@@ -191,16 +221,17 @@ def _lead(logits, labels):
 
 
 def _measure(model, loss, images, labels, batch_size=100):
-    with classifier.logits_in_mode(model, "inference") as logits_of:
+    @tf.function(
+        autograph=False,
+        input_signature=[tf.TensorSpec([None, *images.shape[1:]], tf.float32), tf.TensorSpec([None], tf.int32)],
+    )
+    def measure(images, labels):
+        logits_of = classifier.differentiable_logits(model)
+        return base.input_gradient(logits_of, lambda logits: loss(logits, labels), images)
 
-        @tf.function(autograph=False, reduce_retracing=True)
-        def measure(images, labels):
-            return base.input_gradient(logits_of, lambda logits: loss(logits, labels), images)
-
-        parts = [
-            measure(tf.constant(images[first : first + batch_size]), tf.constant(labels[first : first + batch_size]))
-            for first in range(0, len(labels), batch_size)
-        ]
+    traced = measure.get_concrete_function()
+    chunks = inputs.chunks(np.arange(len(labels)), batch_size)
+    parts = [traced(tf.constant(images[rows], tf.float32), tf.constant(labels[rows])) for rows in chunks]
     return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 

@@ -22,7 +22,7 @@ class Evaluation:
       seconds: time the attack took.
       seed: fixes the attack's random starts.
       top5_accuracy: share whose class is among the five largest logits before and after the attack; None for up to
-        five classes, and within a protocol, which leaves an image alone once it is misclassified.
+        five classes, and with restarts or within a protocol, which leave an image alone once it is misclassified.
       targeted_success: share of all images that a targeted attack turned into its target class (Kannan 5.3.3 asks
         for it beside the accuracy); None for other attacks, and within a protocol.
       forward_passes, backward_passes: images that went through the model, for each of the examples; None where they

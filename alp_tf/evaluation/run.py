@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from alp_tf import progress
-from alp_tf.attacks import base, losses, wrappers
+from alp_tf.attacks import base, classifier, losses, wrappers
 from alp_tf.evaluation import inputs, kept
 
 
@@ -63,9 +63,15 @@ class Run:
         self._predict = inputs.logits_of(self.model, images.shape[1:])
         self._kept = keep or kept.Kept(None)
         everything = np.arange(len(labels))
-        self.logits = np.concatenate([self._predict(images[rows]) for rows in self._chunks(everything)])
-        _check_logits(model, self.logits)
-        _check_deterministic(model, self._predict, images[:batch_size])
+        logits = np.concatenate([self._predict(images[rows]) for rows in self._chunks(everything)])
+        randomised = isinstance(model, wrappers.EOT)
+        if randomised:
+            inside = classifier.innermost(model)
+            _check_logits(inputs.logits_of(inside, images.shape[1:])(images[:batch_size]))
+        else:
+            _check_logits(logits)
+            _check_deterministic(self._predict, images[:batch_size])
+        self.logits = self._kept.same("model", logits, randomised=randomised)
         self.clean = self.logits.argmax(-1) == labels
         self.clean_top5 = _among_five(self.logits, labels)
 
@@ -92,11 +98,12 @@ class Run:
         rows = np.flatnonzero(total.stands)
         chunks = self._chunks(rows)
         done = self._kept.load(key)
-        if done is not None:
+        if done is not None and np.array_equal(done["rows"], rows):
             total.stands, total.top5, total.hit = done["stands"], done["top5"], done["hit"]
             total.seconds, total.forward, total.backward = (done[field].item() for field in _COSTS)
-            rows, chunks = done["rows"], self._chunks(done["rows"])
-        first = 0 if done is None else int(done["batches"])
+            first = int(done["batches"])
+        else:
+            first = 0
         if first == len(chunks):
             return
         with progress.bar(
@@ -119,12 +126,20 @@ class Run:
         labels = self.labels[rows]
         logits = self._predict(attack(self.model, self.images[rows], labels, seed=seed))
         # Logits that an attack has driven to NaN are no classification.
-        total.stands[rows] = (logits.argmax(-1) == labels) & np.isfinite(logits).all(-1)
-        total.top5[rows] &= _among_five(logits, labels)
+        finite = np.isfinite(logits).all(-1)
+        total.stands[rows] = (logits.argmax(-1) == labels) & finite
+        total.top5[rows] &= _among_five(logits, labels) & finite
         if getattr(attack, "target", None) is not None:
-            target_seed = tf.unstack(tf.random.split(seed, 2))[0]
-            targets = losses.target_classes(attack.target, self.logits[rows], labels, target_seed)
-            total.hit[rows] |= logits.argmax(-1) == targets
+            total.hit[rows] |= logits.argmax(-1) == self._targets(attack, rows, seed)
+
+    def _targets(self, attack, rows, seed):
+        """The classes that the attack aimed at, chosen as it chose them."""
+        logits = self.logits[rows]
+        if getattr(attack, "batch_norm", "inference") == "train":
+            with classifier.logits_in_mode(self.model, "train") as logits_of:
+                logits = logits_of(tf.constant(self.images[rows], tf.float32))
+        target_seed = tf.unstack(tf.random.split(seed, 2))[0]
+        return losses.target_classes(attack.target, logits, self.labels[rows], target_seed)
 
     def _chunks(self, rows):
         return inputs.chunks(rows, self._batch_size)
@@ -134,7 +149,7 @@ def _among_five(logits, labels):
     return (logits > np.take_along_axis(logits, labels[:, None], 1)).sum(-1) < 5
 
 
-def _check_logits(model, logits):
+def _check_logits(logits):
     wrong = ~np.isfinite(logits).all(-1)
     if wrong.any():
         raise ValueError(
@@ -143,7 +158,7 @@ def _check_logits(model, logits):
             "float16, or weights that diverged in training"
         )
     likely = logits.min() >= 0 and np.abs(logits.sum(-1) - 1).max() < 1e-3
-    if likely and logits.shape[-1] > 1 and not isinstance(model, wrappers.EOT):
+    if likely and logits.shape[-1] > 1:
         raise ValueError(
             "the model returns probabilities (each row is positive and sums to 1) but must return logits: attacks "
             "would see saturated gradients and overstate its robustness. Remove the softmax, for example "
@@ -151,9 +166,7 @@ def _check_logits(model, logits):
         )
 
 
-def _check_deterministic(model, predict, images):
-    if isinstance(model, wrappers.EOT):
-        return
+def _check_deterministic(predict, images):
     first, second = predict(images), predict(images)
     largest = np.abs(first - second).max()
     if largest > 1e-3 * max(np.abs(first).max(), 1e-6):

@@ -129,5 +129,5 @@ def _adversarial_directions(model, images, labels, threat_model, attack, seed):
 
 
 def _rademacher(shape, threat_model, seed):
-    signs = np.random.default_rng(seed).choice(np.float32([-1, 1]), size=shape)
+    signs = np.random.default_rng(seed & 0xFFFFFFFF).choice(np.float32([-1, 1]), size=shape)
     return signs / np.float32(np.sqrt(signs[0].size)) if threat_model.norm == "l2" else signs

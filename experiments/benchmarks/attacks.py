@@ -24,6 +24,7 @@ command_line.load_tensorflow()
 
 import foolbox  # noqa: E402
 import keras  # noqa: E402
+import record  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import torch  # noqa: E402
 import torch_twins  # noqa: E402
@@ -51,11 +52,13 @@ _ROUNDS = flags.DEFINE_integer("rounds", 7, "how often each side is timed")
 _SIDES = flags.DEFINE_multi_enum("sides", list(SIDES), SIDES, "who takes part; ours always does")
 _NETWORKS = flags.DEFINE_list("networks", ["lenet", "wide_residual"], "which networks")
 _EPSILON = flags.DEFINE_float("epsilon", 0.3, "L-inf radius")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write")
 _STEP_SIZE = flags.DEFINE_float("step_size", 0.01, "length of a step")
 
 
 def main(_):
     """Prints a Markdown table for each network."""
+    rows = []
     for network in _NETWORKS.value:
         shape, build, build_twin = NETWORKS[network]
         rng = np.random.default_rng(0)
@@ -84,6 +87,15 @@ def main(_):
             speed = _BATCH.value * _STEPS.value / median
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
             print(f"| {side} | {speed:,.0f} | {median:.2f} | {ratio:.2f} | {spread} |", flush=True)
+            row = {"network": network, "side": side, "image_steps_per_second": round(speed, 1)}
+            rows.append({**row, "seconds": [round(value, 4) for value in seconds], "ratio": round(ratio, 4)})
+    record.write(
+        _OUTPUT.value,
+        batch=_BATCH.value,
+        steps=_STEPS.value,
+        rows=rows,
+        packages=("tensorflow", "keras", "foolbox", "adversarial-robustness-toolbox", "torch", "torchattacks"),
+    )
 
 
 def wide_residual(shape, widths=(32, 64, 128)):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from alp_tf import attacks, datasets, defenses
 from alp_tf import evaluation as rooms
-from alp_tf.evaluation import protocols
+from alp_tf.evaluation import accuracy, protocols
 from alp_tf.threat_model import ThreatModel
 
 PGD = attacks.PGD(epsilon=0.1, step_size=0.02, steps=10)
@@ -212,6 +212,27 @@ def test_a_randomised_model_needs_eot(classifier, batch):
     assert report["fgsm"].forward_passes == pytest.approx(20 * count / 21)
 
 
+def test_a_randomised_model_of_probabilities_is_refused_as_well(batch):
+    model = dense(keras.layers.Dense(5, "softmax"))
+    options = {"protocol": "autoattack_rand", "threat_model": ThreatModel(epsilon=0.1)}
+    with pytest.raises(ValueError, match="must return logits"):
+        evaluate(model, batch, **options)
+
+
+def test_top_5_is_only_told_where_every_image_met_the_whole_attack(digits_classifier):
+    images, labels = next(iter(datasets.load("digits").test_batches(40)))
+    several = attacks.PGD(epsilon=0.2, step_size=0.05, steps=3, restarts=2)
+    report = evaluate(digits_classifier, (images, labels), attacks={"one": PGD, "several": several})
+    assert report["one"].top5_accuracy is not None
+    assert report["several"].top5_accuracy is None
+
+
+def test_radii_of_different_norms_are_not_compared():
+    far = attacks.FGSM(epsilon=1.5, norm="l2")
+    given = {"linf": attacks.FGSM(epsilon=0.1), "wider": attacks.FGSM(epsilon=0.2), "l2": far}
+    assert accuracy.widest(given) == ThreatModel(epsilon=0.2)
+
+
 def test_a_model_that_is_never_right_is_told_of(classifier, batch):
     images, _ = batch
     wrong = (np.argmax(classifier(images), -1) + 1) % 5
@@ -232,12 +253,14 @@ def test_top_5_and_targeted_success_are_counted(digits_classifier):
     five = np.argsort(-logits, -1)[:, :5] == labels[:, None]
     seed = tf.random.fold_in(tf.constant([4, 0]), 0)
     stands, top5, hits = 0, 0, 0
-    for rows in (np.flatnonzero(right), np.flatnonzero(~right & five.any(-1))):
+    for rows in (np.flatnonzero(right), np.flatnonzero(~right)):
         attacked = digits_classifier(attack(digits_classifier, images.numpy()[rows], labels[rows], seed=seed)).numpy()
-        top5 += (np.argsort(-attacked, -1)[:, :5] == labels[rows, None]).any(-1).sum()
+        five_still = (np.argsort(-attacked, -1)[:, :5] == labels[rows, None]).any(-1)
+        top5 += (five_still & five.any(-1)[rows]).sum()
+        without_label = np.where(np.arange(10) == labels[rows, None], np.inf, logits[rows])
+        hits += (attacked.argmax(-1) == without_label.argmin(-1)).sum()
         if right[rows].all():
             stands = (attacked.argmax(-1) == labels[rows]).sum()
-            hits = (attacked.argmax(-1) == logits[rows].argmin(-1)).sum()
     assert report["pgd"].robust_accuracy == pytest.approx(stands / 360)
     assert report["pgd"].top5_accuracy == pytest.approx(top5 / 360)
     assert report["pgd"].targeted_success == pytest.approx(hits / 360)
@@ -318,6 +341,10 @@ def test_an_interrupted_evaluation_goes_on_after_the_last_batch(after, digits_cl
         evaluate(digits_classifier, data, **{**options, "seed": 4}, keep=tmp_path)
     with pytest.raises(ValueError, match="its model differ"):
         evaluate(keras.models.clone_model(digits_classifier), data, **options, keep=tmp_path)
+    # Of a function nothing but its logits can be known.
+    evaluate(lambda images: digits_classifier(images), data, **options, keep=tmp_path / "function")
+    with pytest.raises(ValueError, match="its model differ"):
+        evaluate(lambda images: digits_classifier(1 - images), data, **options, keep=tmp_path / "function")
 
 
 def without_seconds(report):
@@ -327,6 +354,6 @@ def without_seconds(report):
 
 def test_a_damaged_file_costs_its_own_attack_only(classifier, batch, tmp_path):
     first = evaluate(classifier, batch, attacks={"pgd": PGD}, keep=tmp_path)
-    (file,) = tmp_path.glob("*.npz")
-    file.write_bytes(file.read_bytes()[:100])
+    for file in tmp_path.glob("*.npz"):
+        file.write_bytes(file.read_bytes()[:100])
     assert without_seconds(evaluate(classifier, batch, attacks={"pgd": PGD}, keep=tmp_path)) == without_seconds(first)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from alp_tf import attacks, datasets, defenses, evaluation, models
+from alp_tf.evaluation import black_box, masking
 from alp_tf.evaluation.report import Evaluation, Finding, Report
 from alp_tf.threat_model import ThreatModel
 
@@ -55,6 +56,9 @@ def test_huge_logits_are_caught(digits_classifier):
     assert found["the gradient is zero or not finite"].status == "fail"
     assert found["another loss (DLR) finds what cross-entropy misses"].status == "fail"
     assert report["fgsm"].robust_accuracy > 0.5
+    for item in found.values():
+        assert item.says
+        assert bool(item.advice) == (item.status != "pass")
     # Printed beside the number it puts in doubt.
     (row,) = (line for line in str(report).splitlines() if line.startswith("| fgsm"))
     assert "% ✗ in doubt" in row
@@ -97,13 +101,6 @@ def test_a_single_step_that_beats_many_is_caught(digits_classifier):
     assert found["a single step (FGSM) beats PGD-40"].status == "fail"
 
 
-def test_every_test_that_does_not_pass_says_what_to_do(digits_classifier):
-    _, found = findings(lambda images: 1000 * digits_classifier(images), digits())
-    for item in found.values():
-        assert item.says
-        assert bool(item.advice) == (item.status != "pass")
-
-
 def test_too_few_right_images_are_no_ground_for_a_verdict(classifier, batch):
     images, _ = batch
     labels = np.argmax(classifier(images), -1)
@@ -113,11 +110,39 @@ def test_too_few_right_images_are_no_ground_for_a_verdict(classifier, batch):
     assert "only 3 images" in next(iter(found.values())).says
 
 
+def test_a_verdict_on_other_images_or_another_threat_model_is_made_anew(adversarially_trained, tmp_path):
+    options = {"attacks": {"fgsm": attacks.FGSM(epsilon=0.1)}, "show_progress": False, "keep": tmp_path}
+
+    def numbers(**more):
+        report = evaluation.evaluate(adversarially_trained, digits(), **options, **more)
+        return [finding.says for finding in report.masking]
+
+    assert "of 30 images" in numbers(masking_examples=30)[0]
+    assert "of 20 images" in numbers(masking_examples=20)[0]
+    assert numbers(masking_examples=20) != numbers(masking_examples=20, threat_model=ThreatModel(epsilon=0.25))
+    assert "masking_examples is 5" in numbers(masking_examples=5)[0]
+
+
 def test_the_verdict_is_resumed_as_well(adversarially_trained, tmp_path, monkeypatch):
     first, _ = findings(adversarially_trained, digits(), keep=tmp_path)
     monkeypatch.setattr(attacks.Attack, "__call__", None)
     second, _ = findings(adversarially_trained, digits(), keep=tmp_path)
     assert first.masking == second.masking
+
+
+def test_black_boxes_that_beat_the_white_box_are_told_of(digits_classifier, adversarially_trained):
+    def hidden(images):
+        return 1000 * digits_classifier(images)
+
+    images, labels = digits(60)
+    pgd = {"pgd": attacks.PGD(epsilon=0.2, step_size=0.02, steps=20)}
+    models = {"hidden": hidden, "open": digits_classifier, "robust": adversarially_trained}
+    found = black_box.transfer(models, models, (images, labels), pgd, show_progress=False)
+    assert masking.compare_with_black_boxes(found, "hidden").status == "fail"
+    assert masking.compare_with_black_boxes(found, "open").status == "pass"
+    assert masking.compare_with_black_boxes(found, "robust").status == "pass"
+    alone = black_box.transfer({"it": hidden}, {"it": hidden}, (images, labels), pgd, show_progress=False)
+    assert masking.compare_with_black_boxes(alone, "it").status == "skipped"
 
 
 def item(robust):

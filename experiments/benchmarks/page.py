@@ -1,0 +1,120 @@
+"""Writes docs/benchmarks.md from the JSON files in experiments/results/benchmarks/.
+
+python experiments/benchmarks/page.py
+"""
+
+import json
+import pathlib
+
+ROOT = pathlib.Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results" / "benchmarks"
+PAGE = ROOT / "docs" / "benchmarks.md"
+MODELS = {"mnist_mpgd": "adversarially trained LeNet (M-PGD)", "mnist_lsq": "logit-squeezed LeNet"}
+NETWORKS = {"lenet": "LeNet, 28x28x1", "wide_residual": "WRN-10-2 with batch normalisation, 32x32x3"}
+
+
+def text():
+    """The page, as the results have it."""
+    parts = [
+        "# Benchmarks",
+        "Beside independent implementations: as strong, and as fast? Every table comes from a committed JSON file in "
+        "`experiments/results/benchmarks/`, which holds the command, the seed and the versions; this page is made of "
+        "them by `experiments/benchmarks/page.py`. All on 2 cores, without a GPU.",
+        _speed(),
+        *(_agreement(name) for name in MODELS),
+        *(_autoattack(name) for name in MODELS),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _speed():
+    results = _load("attacks")
+    if results is None:
+        return ""
+    parts = [
+        "## Speed of PGD",
+        f"PGD-{results['steps']} on one batch of {results['batch']} images; both sides take turns in one process, "
+        f"medians of {len(results['rows'][0]['seconds'])} rounds. The ratio is their time over ours. "
+        f"`{results['command']}`, {_versions(results)}.",
+    ]
+    for network, title in NETWORKS.items():
+        rows = [row for row in results["rows"] if row["network"] == network]
+        if rows:
+            parts.append(
+                _table(
+                    [title, "image-steps a second", "their time / ours"],
+                    [[row["side"], f"{row['image_steps_per_second']:,.0f}", f"{row['ratio']:.2f}"] for row in rows],
+                )
+            )
+    return "\n\n".join(parts)
+
+
+def _agreement(name):
+    results = _load(f"agreement_{name}")
+    if results is None:
+        return ""
+    head = ["attack", "alp_tf", "foolbox, TensorFlow", "difference, points"]
+    rows = [
+        [row["attack"], _percent(row["alp_tf"]), _percent(row["foolbox"]), f"{row['difference_points']:+.1f}"]
+        for row in results["rows"]
+    ]
+    return "\n\n".join(
+        [
+            f"## Robust accuracy beside foolbox: {MODELS[name]}",
+            f"The first {results['examples']:,} MNIST test images, the same weights, seed {results['seed']}. "
+            f"`{results['command']}`, {_versions(results)}.",
+            _table(head, rows),
+        ]
+    )
+
+
+def _autoattack(name):
+    results = _load(f"autoattack_{name}")
+    if results is None:
+        return ""
+    head = [
+        "attack",
+        "alp_tf",
+        "torchattacks",
+        "difference, points",
+        "alp_tf, s",
+        "torchattacks, s",
+        "their time / ours",
+    ]
+    rows = []
+    for row in results["rows"]:
+        ours, theirs = row["alp_tf_seconds"], row["torchattacks_seconds"]
+        shares = [_percent(row["alp_tf"]), _percent(row["torchattacks"]), f"{row['difference_points']:+.1f}"]
+        rows.append([row["attack"], *shares, f"{ours:.0f}", f"{theirs:.0f}", f"{theirs / ours:.2f}"])
+    return "\n\n".join(
+        [
+            f"## AutoAttack beside torchattacks: {MODELS[name]}",
+            f"The first {results['examples']:,} MNIST test images, the same weights copied to PyTorch, L-inf "
+            f"{results['epsilon']}, Square with {results['queries']:,} queries, seed {results['seed']}. "
+            f"`{results['command']}`, {_versions(results)}.",
+            _table(head, rows),
+        ]
+    )
+
+
+def _load(name):
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _table(head, rows):
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def _percent(share):
+    return f"{100 * share:.1f} %"
+
+
+def _versions(results):
+    return ", ".join(f"{package} {version}" for package, version in results["versions"].items() if package != "python")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text(), encoding="utf-8")
+    print(f"written: {PAGE}")
