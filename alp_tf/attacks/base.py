@@ -17,7 +17,8 @@ import tensorflow as tf
 from alp_tf.attacks import classifier, losses
 from alp_tf.threat_model import ThreatModel
 
-# model -> {(attack, image shape): compiled function}; a model that is gone takes its graphs along.
+# model -> {(attack, image shape): compiled function}; a model that is gone takes its graphs along, but for what
+# TensorFlow itself keeps: its registry of custom gradients never forgets one.
 _COMPILED = weakref.WeakKeyDictionary()
 
 
