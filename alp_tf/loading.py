@@ -85,8 +85,8 @@ class SavedClassifier:
             raise ValueError(f"signature {name!r} of {path} has the inputs {', '.join(inputs)}; one, images, is needed")
         if len(outputs) > 1 and "logits" not in outputs:
             raise ValueError(
-                f"signature {name!r} of {path} returns {', '.join(outputs)}; one must be called logits, or be the only "
-                "one"
+                f"signature {name!r} of {path} returns {', '.join(sorted(outputs))}; one must be called logits, or be "
+                "the only one"
             )
         self._input, self._output = inputs[0], "logits" if "logits" in outputs else outputs[0]
 

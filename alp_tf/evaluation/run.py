@@ -58,7 +58,7 @@ class Run:
           ValueError: logits that are not finite, probabilities instead of logits, or a randomised model.
         """
         self.model = wrappers.PassCounter.of(model)
-        self.images, self.labels, self.seed = images, labels, seed
+        self.images, self.labels, self.seed = images, labels.astype(np.int32), seed
         self._batch_size, self._show_progress = batch_size, show_progress
         self._predict = inputs.logits_of(self.model, images.shape[1:])
         self._kept = keep or kept.Kept(None)
