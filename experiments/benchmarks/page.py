@@ -90,8 +90,8 @@ def _autoattack(name):
         [
             f"## AutoAttack beside torchattacks: {MODELS[name]}",
             f"The first {results['examples']:,} MNIST test images, the same weights copied to PyTorch, L-inf "
-            f"{results['epsilon']}, Square with {results['queries']:,} queries, seed {results['seed']}. "
-            f"`{results['command']}`, {_versions(results)}.",
+            f"{results['epsilon']}, 100 steps on both sides, Square with {results['queries']:,} queries, seed "
+            f"{results['seed']}.{results.get('note', '')} `{results['command']}`, {_versions(results)}.",
             _table(head, rows),
         ]
     )
