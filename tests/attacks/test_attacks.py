@@ -141,6 +141,12 @@ def test_an_attack_is_a_value(name, loss):
         attack.epsilon = 0.2
 
 
+@pytest.mark.parametrize("name", WITHOUT_LOSS)
+def test_attacks_without_a_loss_are_saved_as_well(name):
+    attack = WITHOUT_LOSS[name](epsilon=0.1, norm="l2", bounds=(-1.0, 1.0))
+    assert keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(attack)) == attack
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_an_epsilon_of_zero_changes_nothing(name, classifier, batch):
     images, labels = batch
