@@ -74,9 +74,7 @@ def run(question, model, path, *, sources=None, data_dir=None, command=None, sho
     """
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    draws = protocols.EOT_SAMPLES.get(question.protocol)
-    if draws and not isinstance(model, attacks.EOT):
-        model = attacks.EOT(model, samples=draws)
+    model = protocols.prepared(model, question.protocol)
     data = datasets.load(question.dataset, data_dir=data_dir)
     count = min(question.examples, len(data.test_labels)) if question.examples else 0
     batches = data.test_batches(question.batch_size, examples=count)

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from alp_tf.attacks import EOT, Attack, classifier
+from alp_tf.attacks import classifier
 from alp_tf.evaluation import inputs, kept, masking, protocols
 from alp_tf.evaluation.report import Evaluation, Report, wilson_interval
 from alp_tf.evaluation.run import Run
@@ -58,14 +58,8 @@ def evaluate(
     classifier.check_label_range(labels, classes)
     if attacks is None:
         attacks = protocols.protocol(protocol, threat_model, num_classes=classes)
-        if protocol in protocols.EOT_SAMPLES and not isinstance(model, EOT):
-            model = EOT(model, samples=protocols.EOT_SAMPLES[protocol])
-    for name, attack in attacks.items():
-        if not isinstance(attack, Attack):
-            raise ValueError(
-                f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
-            )
-        attack.threat_model.check_images(images)
+        model = protocols.prepared(model, protocol)
+    inputs.check_attacks(attacks, images)
     settings = {"attacks": attacks, "protocol": protocol, "seed": seed, "batch size": batch_size}
     settings["draws"] = getattr(model, "samples", None)
     store = kept.Kept(keep, kept.identity(model, images, labels, **settings)) if keep else None

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from alp_tf import progress
-from alp_tf.attacks import EOT, Attack, base, classifier, losses
+from alp_tf.attacks import EOT, base, classifier, losses
 from alp_tf.evaluation import inputs, kept, wilson_interval
 from alp_tf.evaluation.transfer_table import Row, Transfer
 
@@ -56,12 +56,7 @@ def transfer(sources, targets, data, attacks, *, examples=None, batch_size=200, 
     images, labels = inputs.arrays(data, examples=examples, batch_size=batch_size)
     classes = _common_classes(sources, targets, images.shape[1:])
     classifier.check_label_range(labels, classes)
-    for name, attack in attacks.items():
-        if not isinstance(attack, Attack):
-            raise ValueError(
-                f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
-            )
-        attack.threat_model.check_images(images)
+    inputs.check_attacks(attacks, images)
     settings = {"attacks": attacks, "seed": seed, "batch size": batch_size, "names": (list(sources), list(targets))}
     models = {"sources": sources, "targets": targets}
     store = kept.Kept(keep, kept.identity(models, images, labels, **settings) if keep else None)

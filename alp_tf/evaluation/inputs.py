@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alp_tf.attacks import classifier
+from alp_tf.attacks import Attack, classifier
 
 # model -> {image shape: compiled logits}; as in attacks.base, a model that is gone takes its graphs along.
 _LOGITS = weakref.WeakKeyDictionary()
@@ -38,6 +38,21 @@ def arrays(data, *, examples=None, batch_size=200):
     if len(images) != len(labels):
         raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
     return images, labels
+
+
+def check_attacks(attacks, images):
+    """Raises ValueError for something that is no attack, or images that one of them cannot start from.
+
+    Args:
+      attacks: {name: attack}.
+      images: array [examples, height, width, channels].
+    """
+    for name, attack in attacks.items():
+        if not isinstance(attack, Attack):
+            raise ValueError(
+                f"attacks[{name!r}] is {attack!r}; write for example alp_tf.attacks.PGD(epsilon=8/255, ...)"
+            )
+        attack.threat_model.check_images(images)
 
 
 def chunks(rows, batch_size):

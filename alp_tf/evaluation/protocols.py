@@ -33,6 +33,18 @@ def protocol(name, threat_model, *, num_classes):
     return names.lookup("protocol", name, PROTOCOLS)(threat_model, num_classes)
 
 
+def prepared(model, name):
+    """The model as that protocol attacks it: the expectation of a randomised one, where the protocol is for those.
+
+    Args:
+      model: keras.Model or callable; an EOT stays what it is.
+      name: of the protocol.
+    """
+    if name not in EOT_SAMPLES or isinstance(model, attacks.EOT):
+        return model
+    return attacks.EOT(model, samples=EOT_SAMPLES[name])
+
+
 def paper(dataset):
     """What the papers evaluated with on a data set, in the threat model `THREAT_MODELS[dataset]` unless it says L2.
 

@@ -10,25 +10,18 @@ not depend on chance; the PGD attacks start from random points of their own, and
 import sys
 
 import numpy as np
-from absl import app, flags
+from absl import app
 
 from alp_tf import command_line
 
 command_line.load_tensorflow()
 
 import foolbox  # noqa: E402
-import keras  # noqa: E402
+import mnist  # noqa: E402
 import record  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from alp_tf import attacks, datasets, evaluation  # noqa: E402
-
-_MODEL = flags.DEFINE_string("model", "runs/mnist_alp/model.keras", "a classifier as alp_tf.main keeps it")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "directory of prepared TFDS data sets")
-_EXAMPLES = flags.DEFINE_integer("examples", 1000, "test images to attack")
-_BATCH = flags.DEFINE_integer("batch", 250, "images a batch, on both sides")
-_SEED = flags.DEFINE_integer("seed", 0, "of the random starts, on both sides")
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write")
+from alp_tf import attacks, evaluation  # noqa: E402
 
 # Kannan's MNIST ball and step; in L2, Madry's rule for the step, 2.5 epsilon / steps.
 _LINF = {"epsilon": 0.3, "step_size": 0.01, "steps": 40}
@@ -54,10 +47,8 @@ PAIRS = {
 
 def main(_):
     """Prints one Markdown table."""
-    model = keras.models.load_model(_MODEL.value)
-    images, labels = next(iter(datasets.load("mnist", data_dir=_DATA_DIR.value).test_batches(_EXAMPLES.value)))
-    images, labels = images.numpy()[: _EXAMPLES.value], labels.numpy()[: _EXAMPLES.value]
-    print(f"{len(labels)} MNIST test images, seed {_SEED.value}\n")
+    model, images, labels = mnist.load()
+    print(f"{len(labels)} MNIST test images, seed {mnist.SEED.value}\n")
     print("| attack | threat model | alp_tf | foolbox | difference, points |\n|---|---|---:|---:|---:|")
     rows = []
     for name, (ours, theirs) in PAIRS.items():
@@ -74,11 +65,11 @@ def main(_):
         print(f"| {name} | {row['threat_model']} | {shares} | {row['difference_points']:+.1f} |")
         sys.stdout.flush()
     record.write(
-        _OUTPUT.value,
-        model=_MODEL.value,
+        mnist.OUTPUT.value,
+        model=mnist.MODEL.value,
         data="mnist test",
         examples=len(labels),
-        seed=_SEED.value,
+        seed=mnist.SEED.value,
         rows=rows,
         packages=("tensorflow", "keras", "numpy", "foolbox"),
     )
@@ -89,8 +80,8 @@ def _ours(attack, model, images, labels):
         model,
         (images, labels),
         attacks={"attack": attack},
-        batch_size=_BATCH.value,
-        seed=_SEED.value,
+        batch_size=mnist.BATCH.value,
+        seed=mnist.SEED.value,
         masking_examples=0,
         show_progress=False,
     )
@@ -99,12 +90,12 @@ def _ours(attack, model, images, labels):
 
 def _theirs(attack, epsilon, model, images, labels):
     """Robust accuracy as `evaluate` counts it: an image that is wrong as it is is not attacked, and not robust."""
-    tf.random.set_seed(_SEED.value)
-    np.random.seed(_SEED.value)
+    tf.random.set_seed(mnist.SEED.value)
+    np.random.seed(mnist.SEED.value)
     wrapped = foolbox.TensorFlowModel(model, bounds=(0, 1))
     standing = 0
-    for first in range(0, len(labels), _BATCH.value):
-        batch, wanted = images[first : first + _BATCH.value], labels[first : first + _BATCH.value]
+    for first in range(0, len(labels), mnist.BATCH.value):
+        batch, wanted = images[first : first + mnist.BATCH.value], labels[first : first + mnist.BATCH.value]
         right = np.flatnonzero(_predicted(model, batch) == wanted)
         if len(right):
             targets = tf.constant(wanted[right], tf.int64)

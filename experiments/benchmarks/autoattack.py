@@ -17,31 +17,23 @@ from alp_tf import command_line
 
 command_line.load_tensorflow()
 
-import keras  # noqa: E402
+import mnist  # noqa: E402
 import record  # noqa: E402
 import torch  # noqa: E402
 import torch_twins  # noqa: E402
 import torchattacks  # noqa: E402
 
-from alp_tf import ThreatModel, attacks, datasets, evaluation  # noqa: E402
+from alp_tf import ThreatModel, attacks, evaluation  # noqa: E402
 from alp_tf.evaluation import protocols  # noqa: E402
 
-_MODEL = flags.DEFINE_string("model", "runs/mnist_alp/model.keras", "a LeNet as alp_tf.main keeps it")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "directory of prepared TFDS data sets")
-_EXAMPLES = flags.DEFINE_integer("examples", 1000, "test images to attack")
 _EPSILON = flags.DEFINE_float("epsilon", 0.3, "L-inf radius")
 _QUERIES = flags.DEFINE_integer("queries", 5000, "of Square")
 _ATTACKS = flags.DEFINE_list("attacks", ["PGD-40", "APGD-CE", "APGD-T", "FAB-T", "Square", "AutoAttack"], "what to run")
-_BATCH = flags.DEFINE_integer("batch", 250, "images a batch, on both sides")
-_SEED = flags.DEFINE_integer("seed", 0, "of random starts, on both sides")
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write")
 
 
 def main(_):
     """Prints one Markdown table."""
-    model = keras.models.load_model(_MODEL.value)
-    images, labels = next(iter(datasets.load("mnist", data_dir=_DATA_DIR.value).test_batches(_EXAMPLES.value)))
-    images, labels = images.numpy()[: _EXAMPLES.value], labels.numpy()[: _EXAMPLES.value]
+    model, images, labels = mnist.load()
     twin = torch_twins.lenet(model)
     gap = np.abs(twin(torch_twins.channels_first(images)).detach().numpy() - model(images).numpy()).max()
     print(f"{len(labels)} MNIST test images, L-inf {_EPSILON.value}; largest difference of the two logits {gap:.1e}\n")
@@ -66,11 +58,11 @@ def main(_):
         print(f"| {name} | {shares} | {our_seconds:.1f} | {their_seconds:.1f} | {ratio:.2f} |", flush=True)
         # After every attack: the last ones take hours.
         record.write(
-            _OUTPUT.value,
-            model=_MODEL.value,
+            mnist.OUTPUT.value,
+            model=mnist.MODEL.value,
             data="mnist test",
             examples=len(labels),
-            seed=_SEED.value,
+            seed=mnist.SEED.value,
             epsilon=_EPSILON.value,
             queries=_QUERIES.value,
             largest_logit_difference=float(gap),
@@ -93,8 +85,8 @@ def _ours(name, model, images, labels):
         (images, labels),
         protocol="benchmark",
         threat_model=threat_model,
-        batch_size=_BATCH.value,
-        seed=_SEED.value,
+        batch_size=mnist.BATCH.value,
+        seed=mnist.SEED.value,
         masking_examples=0,
         show_progress=False,
     )
@@ -102,8 +94,8 @@ def _ours(name, model, images, labels):
 
 
 def _theirs(name, twin, images, labels):
-    torch.manual_seed(_SEED.value)
-    common = {"norm": "Linf", "eps": _EPSILON.value, "seed": _SEED.value}
+    torch.manual_seed(mnist.SEED.value)
+    common = {"norm": "Linf", "eps": _EPSILON.value, "seed": mnist.SEED.value}
     attack = {
         "PGD-40": lambda: torchattacks.PGD(twin, eps=_EPSILON.value, alpha=0.01, steps=40),
         "APGD-CE": lambda: torchattacks.APGD(twin, steps=100, loss="ce", **common),
@@ -121,9 +113,9 @@ def _theirs(name, twin, images, labels):
         ),
     }[name]()
     started, right = time.perf_counter(), []
-    for first in range(0, len(labels), _BATCH.value):
-        batch = torch_twins.channels_first(images[first : first + _BATCH.value])
-        wanted = torch.tensor(labels[first : first + _BATCH.value]).long()
+    for first in range(0, len(labels), mnist.BATCH.value):
+        batch = torch_twins.channels_first(images[first : first + mnist.BATCH.value])
+        wanted = torch.tensor(labels[first : first + mnist.BATCH.value]).long()
         found = attack(batch, wanted)
         right.append((twin(found).argmax(1) == wanted).numpy() & (twin(batch).argmax(1) == wanted).numpy())
     return np.concatenate(right).mean(), time.perf_counter() - started
