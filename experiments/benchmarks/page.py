@@ -84,19 +84,32 @@ def _autoattack(name):
     ]
     rows = []
     for row in results["rows"]:
-        ours, theirs = row["alp_tf_seconds"], row["torchattacks_seconds"]
         shares = [_percent(row["alp_tf"]), _percent(row["torchattacks"]), f"{row['difference_points']:+.1f}"]
+        times = ["", "", ""]
         # Other work on the machine slows PyTorch's side far more than ours, which would flatter us.
-        times = ["", "", ""] if "note" in results else [f"{ours:.0f}", f"{theirs:.0f}", f"{theirs / ours:.2f}"]
+        if "alp_tf_seconds" in row and "note" not in results:
+            ours, theirs = row["alp_tf_seconds"], row["torchattacks_seconds"]
+            times = [f"{ours:.0f}", f"{theirs:.0f}", f"{theirs / ours:.2f}"]
         rows.append([row["attack"], *shares, *times])
     return "\n\n".join(
         [
             f"## AutoAttack beside torchattacks: {MODELS[name]}",
             f"The first {results['examples']:,} MNIST test images, the same weights copied to PyTorch, L-inf "
             f"{results['epsilon']}, 100 steps on both sides, Square with {results['queries']:,} queries, seed "
-            f"{results['seed']}.{results.get('note', '')} `{results['command']}`, {_versions(results)}.",
+            f"{results['seed']}.{_timed(results)}{results.get('note', '')} `{results['command']}`, "
+            f"{_versions(results)}.",
             _table(head, rows),
         ]
+    )
+
+
+def _timed(results):
+    """Which of the images the times are of."""
+    if not results.get("timed_examples"):
+        return ""
+    return (
+        f" Times are those of {results['timed_examples']:,} of these images, while other work took less than "
+        f"{100 * results['quiet']:.0f} % of the cores."
     )
 
 
