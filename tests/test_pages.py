@@ -1,6 +1,7 @@
 """Every page: links lead somewhere, commands and code are real, and pages made from code are not stale."""
 
 import doctest
+import importlib
 import importlib.util
 import pathlib
 import re
@@ -8,7 +9,6 @@ import shlex
 
 import numpy as np
 import pytest
-from absl import flags
 
 from alp_tf import command_line, configs, evaluate, export, fields, reproduce
 from alp_tf.reproduction import parts
@@ -78,15 +78,7 @@ def test_commands_have_these_flags_fields_and_files(page):
             check_main(arguments)
         else:
             options = {"evaluate": evaluate, "export": export, "reproduce": reproduce}[name]._flags()
-            rest = options(
-                [
-                    "alp_tf",
-                    *(
-                        f"--{argument[2:].replace('-', '_')}" if argument[:2] == "--" else argument
-                        for argument in arguments
-                    ),
-                ]
-            )[1:]
+            rest = options(["alp_tf", *map(reproduce._underscored, arguments)])[1:]
             assert len(rest) <= (name == "evaluate"), arguments
             if name == "reproduce" and (options.table or options.figure):
                 assert options.table in {None, "digits", *parts.TABLES}
@@ -133,7 +125,7 @@ def test_a_field_that_is_not_described_is_named(monkeypatch):
 def test_the_index_lists_every_page():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
-    assert {target for target in re.findall(r"\]\((\w+\.md)\)", index)} == pages
+    assert set(re.findall(r"\]\((\w+\.md)\)", index)) == pages
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
