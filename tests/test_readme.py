@@ -11,6 +11,7 @@ import yaml
 
 import alp_tf
 from alp_tf import attacks, defenses
+from alp_tf.evaluation import wilson_interval
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -19,6 +20,10 @@ RESULTS = ROOT / "experiments" / "results"
 
 def percent(share):
     return f"{100 * share:.2f} %"
+
+
+def interval(share, count):
+    return " to ".join(map(percent, wilson_interval(round(share * count), count)))
 
 
 def row_of(label, page=README):
@@ -41,6 +46,7 @@ def test_the_digits_table_is_the_measured_one(label):
     cells = row_of(label)
     assert cells[1:3] == [percent(measured["clean_accuracy"]), percent(measured["robust_accuracy"])]
     assert measured["examples"] == 360
+    assert [finding["status"] for finding in measured["masking"]] == ["pass"] * 9
 
 
 @pytest.mark.parametrize(("name", "label"), [("mnist_mpgd", "M-PGD, MNIST"), ("mnist_alp", "ALP, MNIST")])
@@ -62,8 +68,10 @@ def test_the_strongest_attack_is_the_measured_one(name, label, attack):
     shares = {row["attack"]: row["alp_tf"] for row in measured["rows"]}
     assert shares[attack] == min(shares.values())
     cells = row_of(f"{label}, MNIST")
-    assert cells[4] == f"{attack}: {100 * shares[attack]:.1f} %"
-    assert name != "mnist_lsq" or cells[2] == f"{100 * shares['PGD-40']:.1f} %"
+    count = measured["examples"]
+    assert cells[4] == f"{attack}: {100 * shares[attack]:.1f} % ({interval(shares[attack], count)})"
+    if name == "mnist_lsq":
+        assert cells[2:4] == [f"{100 * shares['PGD-40']:.1f} %", interval(shares["PGD-40"], count)]
     assert f"{measured['examples']:,} ({label})" in README.replace("\n", " ").replace("images (", "(")
 
 
