@@ -24,8 +24,17 @@ from alp_tf import attacks, datasets, defenses, models, names, optimizers
 def default():
     """Every field there is, with its type: undefended training on the embedded digits, evaluated with PGD.
 
-    What a field means is said where it is used: by the functions of alp_tf.models, the classes of alp_tf.defenses and
-    alp_tf.attacks, and alp_tf.optimizers.
+    What a field means is said in alp_tf.fields, and at length where it is used: by the functions of alp_tf.models, the
+    classes of alp_tf.defenses and alp_tf.attacks, and alp_tf.optimizers.
+
+    Example:
+      >>> config = default()
+      >>> config.defense.update(name="logit_squeezing", weight=0.5, noise=0.5)
+      >>> check(config)
+      >>> config.defense.name = "logit_squeesing"
+      >>> check(config)
+      Traceback (most recent call last):
+      ValueError: unknown defense 'logit_squeesing'; did you mean 'logit_squeezing'? Known: ...
     """
     config = ml_collections.ConfigDict({"seed": 0, "deterministic": False})
     config.dataset = {

@@ -4,7 +4,7 @@
     python -m alp_tf.main --config=experiments/mnist_alp.py --config.dataset.data_dir=DIR --workdir=runs/mnist_alp
 
 Any field of the experiment can be given: --config.train.steps=2000 --config.defense.attack.epsilon=8/255
---config.deterministic=True; alp_tf/configs.py lists them all. `experiments/mnist_alp.py:paper` is the paper's budget.
+--config.deterministic=True; docs/configuration.md has them all. `experiments/mnist_alp.py:paper` is the paper's budget.
 The work directory receives config.json, checkpoints/, tensorboard/, history.jsonl, model.keras, results.json,
 report.md and figures/. The same command, run again, goes on where it stopped.
 """

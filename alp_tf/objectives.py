@@ -94,6 +94,13 @@ def logit_pairing(first, second, *, distance="l2", reduction="mean"):
 
     Returns:
       Scalar; 0 for an empty batch.
+
+    Example:
+      >>> clean, adversarial = [[1.0, 2.0]], [[1.0, 4.0]]
+      >>> float(logit_pairing(clean, adversarial))
+      2.0
+      >>> float(logit_pairing(clean, adversarial, reduction="sum"))
+      4.0
     """
     _check("distance", distance, DISTANCES)
     _check("reduction", reduction, ("mean", "sum"))

@@ -22,6 +22,17 @@ class ThreatModel:
       norm: `linf` or `l2`.
       bounds: lowest and highest pixel value.
 
+    Example:
+      >>> ball = ThreatModel(epsilon=8 / 255)
+      >>> print(ball)
+      linf 8/255
+      >>> grey = tf.fill((1, 2, 2, 1), 0.5)
+      >>> round(float(tf.reduce_max(ball.project(grey + 0.3, grey) - grey)) * 255, 3)
+      8.0
+      >>> ThreatModel(epsilon=8)
+      Traceback (most recent call last):
+      ValueError: epsilon is 8, but pixels lie in [0, 1]: write 8/255 if that is what you mean; at most 1 is allowed
+
     Raises:
       ValueError: epsilon is negative or not finite, or exceeds the width of the bounds for `linf`; unknown norm.
     """

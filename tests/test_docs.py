@@ -16,6 +16,7 @@ from alp_tf.evaluation import masking, protocols
 from alp_tf.evaluation.run import Run
 from alp_tf.threat_model import ThreatModel
 from tests.attacks.passes import most
+from tests.conftest import small_classifier
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = ROOT / "docs"
@@ -169,27 +170,45 @@ def test_options_of_every_defence_are_those_of_the_page():
     assert defaults_in([cells[0] for cells in table("option", DEFENSES).values()]) == options_of(defenses.Defense)
 
 
-def test_the_defence_that_the_page_adds_is_tested_and_trained_in_under_60_lines(tmp_path, monkeypatch):
-    files = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)```", DEFENSES, re.MULTILINE | re.DOTALL))
-    assert list(files) == ["confidence.py", "test_confidence.py", "digits_confidence.py"]
+def written(page, names, directory, monkeypatch):
+    """The modules that a page's files become, in their order; they are forgotten with the test."""
+    files = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)```", page, re.MULTILINE | re.DOTALL))
+    assert list(files) == names
     assert sum(len(content.splitlines()) for content in files.values()) < 60
     for name, content in files.items():
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+        (directory / name).write_text(content, encoding="utf-8")
+    monkeypatch.syspath_prepend(directory)
+    stems = [pathlib.Path(name).stem for name in names]
+    # Undone with the patch: set first, so that there is something to take away.
+    for stem in stems:
+        monkeypatch.setitem(sys.modules, stem, None)
+        del sys.modules[stem]
+    modules = [importlib.import_module(stem) for stem in stems]
+    tests = [test for name, test in vars(modules[1]).items() if name.startswith("test_")]
+    assert tests
+    for test in tests:
+        test()
+    return modules
+
+
+def test_the_attack_that_the_page_adds_is_tested_and_configured(tmp_path, monkeypatch):
+    monkeypatch.setattr(attacks, "NAMED", dict(attacks.NAMED))
+    attack, _, config = written(PAGE, ["r_fgsm.py", "test_r_fgsm.py", "digits_r_fgsm.py"], tmp_path, monkeypatch)
+    config = config.get_config()
+    configs.check(config)
+    expected = attack.RFGSM(epsilon=0.2, step_size=0.1)
+    assert configs.build_attack(config.evaluation.attacks.r_fgsm) == expected
+    assert configs.build_defense(config, small_classifier((8, 8, 1), 10)).attack == expected
+
+
+def test_the_defence_that_the_page_adds_is_tested_and_trained_in_under_60_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(defenses, "NAMED", dict(defenses.NAMED))
-    modules = [importlib.import_module(pathlib.Path(name).stem) for name in files]
-    try:
-        tests = [test for name, test in vars(modules[1]).items() if name.startswith("test_")]
-        assert tests
-        for test in tests:
-            test()
-        config = modules[2].get_config()
-        config.train.update(steps=2, checkpoint_every=2)
-        config.evaluation.update(examples=20, masking_examples=0)
-        config.evaluation.attacks.pgd.steps = 2
-        results = experiment.run(config, tmp_path / "run", name="digits_confidence")
-    finally:
-        for module in modules:
-            del sys.modules[module.__name__]
+    names = ["confidence.py", "test_confidence.py", "digits_confidence.py"]
+    *_, module = written(DEFENSES, names, tmp_path, monkeypatch)
+    config = module.get_config()
+    config.train.update(steps=2, checkpoint_every=2)
+    config.evaluation.update(examples=20, masking_examples=0)
+    config.evaluation.attacks.pgd.steps = 2
+    results = experiment.run(config, tmp_path / "run", name="digits_confidence")
     assert results["steps"] == 2
     assert '"negative_entropy": -' in (tmp_path / "run" / "history.jsonl").read_text()

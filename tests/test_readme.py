@@ -1,4 +1,4 @@
-"""What the README promises: its code runs, and its numbers are those of the committed results."""
+"""What the README and its neighbours promise: code that runs, numbers of committed results, versions that agree."""
 
 import json
 import pathlib
@@ -7,6 +7,11 @@ import re
 import keras
 import numpy as np
 import pytest
+import yaml
+
+import alp_tf
+from alp_tf import attacks, defenses
+from alp_tf.evaluation import wilson_interval
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -17,8 +22,12 @@ def percent(share):
     return f"{100 * share:.2f} %"
 
 
-def row_of(label):
-    (row,) = (line for line in README.splitlines() if line.startswith(f"| {label} |"))
+def interval(share, count):
+    return " to ".join(map(percent, wilson_interval(round(share * count), count)))
+
+
+def row_of(label, page=README):
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| {label} |"))
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
@@ -37,6 +46,7 @@ def test_the_digits_table_is_the_measured_one(label):
     cells = row_of(label)
     assert cells[1:3] == [percent(measured["clean_accuracy"]), percent(measured["robust_accuracy"])]
     assert measured["examples"] == 360
+    assert [finding["status"] for finding in measured["masking"]] == ["pass"] * 9
 
 
 @pytest.mark.parametrize(("name", "label"), [("mnist_mpgd", "M-PGD, MNIST"), ("mnist_alp", "ALP, MNIST")])
@@ -50,9 +60,63 @@ def test_the_mnist_table_is_the_measured_one(name, label):
     assert percent(measured["clean_accuracy"]) in cells
 
 
-def test_every_picture_and_file_that_is_named_is_there():
-    for path in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize(
+    ("name", "label", "attack"), [("mnist_mpgd", "M-PGD", "AutoAttack"), ("mnist_lsq", "logit squeezing", "APGD-T")]
+)
+def test_the_strongest_attack_is_the_measured_one(name, label, attack):
+    measured = json.loads((RESULTS / "benchmarks" / f"autoattack_{name}.json").read_text())
+    shares = {row["attack"]: row["alp_tf"] for row in measured["rows"]}
+    assert shares[attack] == min(shares.values())
+    cells = row_of(f"{label}, MNIST")
+    count = measured["examples"]
+    assert cells[4] == f"{attack}: {100 * shares[attack]:.1f} % ({interval(shares[attack], count)})"
+    if name == "mnist_lsq":
+        assert cells[2:4] == [f"{100 * shares['PGD-40']:.1f} %", interval(shares["PGD-40"], count)]
+    assert f"{measured['examples']:,} ({label})" in README.replace("\n", " ").replace("images (", "(")
+
+
+def test_speed_and_agreement_are_those_of_the_benchmarks():
+    found = {path.stem: json.loads(path.read_text()) for path in (RESULTS / "benchmarks").glob("*.json")}
+    compared = [rows["rows"] for name, rows in found.items() if name.startswith(("agreement", "autoattack"))]
+    furthest = max(abs(row["difference_points"]) for rows in compared for row in rows)
+    ratios = [row["ratio"] for row in found["attacks"]["rows"] if row["side"] not in ("alp_tf", "bare PyTorch")]
+    text = README.replace("\n", " ")
+    assert f"differ by at most {furthest:.1f} points" in text
+    assert f"PGD takes them {min(ratios):.1f} to {max(ratios):.1f} times as long" in text
+
+
+def test_the_comparison_is_that_of_its_page_and_counts_are_those_of_the_code():
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    table = README.partition("## Beside other packages")[2].partition("\n## ")[0]
+    labels = re.findall(r"^\| ([A-Z][^|]+?) \|", table, re.MULTILINE)
+    assert len(labels) >= 8
+    for label in labels:
+        assert row_of(label) == row_of(label, page)
+    assert f"| alp_tf {alp_tf.__version__} |" in table
+    assert row_of("Attacks at test time")[1] == f"{len(attacks.NAMED)}"
+    # One of the names is no defence: `undefended`.
+    assert row_of("Training")[1].startswith(f"{len(defenses.NAMED) - 1} defences")
+    text = README.replace("\n", " ")
+    assert f"[{len(defenses.NAMED) - 1} defences](docs/defenses.md)" in text
+    assert f"[{len(attacks.NAMED)} attacks](docs/attacks.md)" in text
+
+
+def test_the_citation_has_what_the_format_requires():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert (citation["cff-version"], citation["version"]) == ("1.2.0", alp_tf.__version__)
+    for work in (citation, *citation["references"]):
+        assert work["title"]
+        assert all(
+            {"name"} == set(author) or {"family-names", "given-names"} == set(author) for author in work["authors"]
+        )
+    named = [reference["title"] for reference in citation["references"]]
+    assert all(title in README.replace("\n> ", " ") for title in named)
+
+
+def test_the_changelog_has_this_version():
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", alp_tf.__version__]
 
 
 def test_the_two_commands_are_the_ones_that_install():

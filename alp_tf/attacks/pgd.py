@@ -23,6 +23,14 @@ class PGD(base.GradientAttack):
       restarts: independent runs; each example keeps the run that fools the model, or else raises the loss most.
       keep: `last` returns the final iterate, as both papers do; `best` returns the strongest iterate of each example,
         for one more forward pass.
+
+    Example:
+      >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+      >>> images, labels = tf.fill((2, 8, 8, 1), 0.5), tf.constant([3, 7])
+      >>> attack = PGD(epsilon=8 / 255, step_size=2 / 255, steps=7, restarts=2)
+      >>> adversarial = attack(model, images, labels, seed=0)
+      >>> adversarial.shape, bool(tf.reduce_all(abs(adversarial - images) <= 8 / 255))
+      (TensorShape([2, 8, 8, 1]), True)
     """
 
     step_size: float

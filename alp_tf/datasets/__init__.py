@@ -78,6 +78,14 @@ def load(name, *, data_dir=None, archives=None, image_size=None):
     Raises:
       ValueError: unknown name, an option that this data set does not have, or a data set that is not there and cannot
         be prepared.
+
+    Example:
+      >>> data = load("digits")
+      >>> data.image_shape, data.num_classes, data.train_examples
+      ((8, 8, 1), 10, 1437)
+      >>> images, labels = next(iter(data.train_batches(64, seed=0)))
+      >>> images.dtype, images.shape
+      (tf.float32, TensorShape([64, 8, 8, 1]))
     """
     check(name, archives=archives, image_size=image_size)
     options = {"data_dir": data_dir, "archives": archives, "image_size": image_size}

@@ -57,6 +57,17 @@ class AdversarialLogitPairing(MixedMinibatchPGD):
     Attributes:
       weight: lambda; Kannan used 1 on MNIST (0.2 to 1 did as well) and 0.5 on SVHN and ImageNet.
       distance, reduction: see objectives.logit_pairing; published weights assume the defaults.
+
+    Example:
+      >>> from alp_tf import attacks, datasets
+      >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+      >>> attack = attacks.PGD(epsilon=0.2, step_size=0.05, steps=3)
+      >>> robust = AdversarialLogitPairing(model, attack=attack, weight=0.5, seed=0)
+      >>> robust.compile(optimizer="adam", metrics=["accuracy"])
+      >>> batches = datasets.load("digits").train_batches(64, seed=0)
+      >>> history = robust.fit(batches, steps_per_epoch=2, verbose=0)
+      >>> sorted(history.history)
+      ['accuracy', 'adversarial_accuracy', 'clean_accuracy', 'cross_entropy', 'logit_pairing', 'loss']
     """
 
     penalty_names = ("logit_pairing",)

@@ -44,6 +44,19 @@ def evaluate(
       keep: directory in which every finished batch is kept; the same call, interrupted at any moment, goes on there.
       show_progress: show bars with the time left.
 
+    Example:
+      >>> import keras
+      >>> from alp_tf import attacks
+      >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+      >>> images = np.random.default_rng(0).uniform(size=(20, 8, 8, 1)).astype("float32")
+      >>> labels = np.argmax(model(images), -1)
+      >>> fgsm = attacks.FGSM(epsilon=1.0)
+      >>> report = evaluate(model, (images, labels), attacks={"FGSM": fgsm}, masking_examples=0, show_progress=False)
+      >>> report["FGSM"].clean_accuracy, report["FGSM"].robust_accuracy, report["FGSM"].examples
+      (1.0, 0.0, 20)
+      >>> report["FGSM"].ci95
+      (0.0, 0.161125)
+
     Returns:
       Report with one Evaluation for each attack, and one more for a protocol as a whole.
 

@@ -29,6 +29,10 @@ def protocol(name, threat_model, *, num_classes):
 
     Raises:
       ValueError: unknown name, or too few classes.
+
+    Example:
+      >>> list(protocol("autoattack_rand", ThreatModel(epsilon=8 / 255), num_classes=10))
+      ['APGD-CE', 'APGD-DLR']
     """
     return names.lookup("protocol", name, PROTOCOLS)(threat_model, num_classes)
 

@@ -169,6 +169,11 @@ def wilson_interval(successes, trials):
 
     Returns:
       (low, high).
+
+    Example:
+      >>> low, high = wilson_interval(95, 100)
+      >>> percent(low), percent(high)
+      ('88.82 %', '97.85 %')
     """
     share, spread = successes / trials, _Z95**2 / trials
     centre = (share + spread / 2) / (1 + spread)

@@ -58,6 +58,13 @@ def build(name, *, input_shape, num_classes, **options):
 
     Raises:
       ValueError: unknown name, or a shape the model cannot take.
+
+    Example:
+      >>> build("digits_cnn", input_shape=(8, 8, 1), num_classes=10).count_params()
+      151306
+      >>> build("lent", input_shape=(28, 28, 1), num_classes=10)
+      Traceback (most recent call last):
+      ValueError: unknown model 'lent'; did you mean 'lenet'? Known: ...
     """
     return builder(name)(input_shape=tuple(input_shape), num_classes=num_classes, **options)
 

@@ -52,6 +52,13 @@ def export(
     Returns:
       pathlib.Path of the version.
 
+    Example:
+      >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+      >>> names = [str(digit) for digit in range(10)]
+      >>> version = export(model, "models/digits", class_names=names, warm_up_batch_sizes=(1,))
+      >>> version.as_posix(), sorted(tf.saved_model.load(str(version)).signatures)
+      ('models/digits/1', ['classify', 'serving_bytes', 'serving_default'])
+
     Raises:
       ValueError: a model that cannot be served so, a directory of something else or in use, or a version that answers
         otherwise than the model.
