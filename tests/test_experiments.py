@@ -6,7 +6,8 @@ What is done with each file grows with how little it shares with others:
 - each of the digits trains, is evaluated and reports, for that takes seconds: with them every defence does;
 - a few of the others take a step on real images: together they have every data set, with a training attack and
   without, and every network, those of the paper's budget made small. ImageNet's two networks take most of the time,
-  which goes into building their graphs, so only one of them is in every run of the tests.
+  which goes into building their graphs, so only one of them is in every run of the tests;
+- all of the others do with `-m slow`, on the paper's budget, with small networks in place of large ones.
 """
 
 import ast
@@ -14,28 +15,37 @@ import pathlib
 import re
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
 
-from alp_tf import callbacks, checkpoints, command_line, configs, defenses, evaluation, experiment
+from alp_tf import callbacks, checkpoints, command_line, configs, datasets, defenses, evaluation, experiment
 from alp_tf.evaluation import protocols
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted((ROOT / "experiments").glob("*.py"))
 PAGE = (ROOT / "docs/experiments.md").read_text()
 WITH_BUDGETS = ("mnist", "svhn", "cifar10", "cifar100")
-# A file with its budget, and fields of the network that make it small.
+# Fields that make a network small, of the papers' and of ImageNet's.
+SMALL = {
+    "revnet-9": {"name": "revnet", "units": (1, 1, 1), "filters": (4, 4, 8, 8)},
+    "madry_wide_resnet": {"units": (1,), "width": 1},
+    **dict.fromkeys(
+        ("inception_v3", "resnet101"), {"name": "revnet", "units": (1,), "filters": (4, 4), "stem_pooling": True}
+    ),
+}
+# Files with their budgets, and networks that stay as they are.
 STEPS = {
-    "mnist_alp:laptop": {},
-    "mnist_batch_lsq:laptop": {},
-    "svhn_mpgd:laptop": {},
-    "svhn_clp:paper": {"name": "revnet", "units": (1, 1, 1), "filters": (4, 4, 8, 8)},
-    "cifar10_at_7step:paper": {"units": (1,), "width": 1},
-    "cifar10_label_smoothing:laptop": {},
-    "cifar100_batch_lsq:laptop": {},
-    "imagenet_alp": {},
-    "imagenet_mixup_resnet101": {},
+    "mnist_alp:laptop": (),
+    "mnist_batch_lsq:laptop": (),
+    "svhn_mpgd:laptop": (),
+    "svhn_clp:paper": (),
+    "cifar10_at_7step:paper": (),
+    "cifar10_label_smoothing:laptop": (),
+    "cifar100_batch_lsq:laptop": (),
+    "imagenet_alp": ("inception_v3",),
+    "imagenet_mixup_resnet101": ("resnet101",),
 }
 SLOW = ("imagenet_mixup_resnet101",)
 
@@ -234,22 +244,53 @@ def test_digits_train_evaluate_and_report(path, tmp_path, sources):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in STEPS]
-)
-def test_a_step_on_real_images(name, tmp_path, data_dir):
-    stem, _, budget = name.partition(":")
-    config = quick(config_of(ROOT / "experiments" / f"{stem}.py", budget))
-    config.model.update(STEPS[name])
+def take_a_step(path, budget, workdir, data_dir, as_they_are=()):
+    """One step of the row's own defence on real images, and its evaluation."""
+    config = quick(config_of(path, budget))
     config.dataset.data_dir = data_dir
+    if config.model.name not in as_they_are:
+        config.model.update(SMALL.get(config.model.name, {}))
     # One attack is enough to see that the rest fits together.
     first = next(iter(config.evaluation.attacks))
     config.evaluation.attacks = {first: config.evaluation.attacks[first]}
     if config.dataset.name == "imagenet2012":
         config.train.update(steps=1, batch_size=2)
         config.evaluation.update(examples=2, batch_size=2)
-    results = experiment.run(config, tmp_path / "run", name=stem, command="test")
+    if config.defense.sources:
+        config.defense.sources = [
+            str(untrained(config, workdir.with_name(f"source{number}.keras")))
+            for number, _ in enumerate(config.defense.sources)
+        ]
+    results = experiment.run(config, workdir, name=path.stem, command="test")
     assert results["evaluations"][0]["examples"] == config.evaluation.examples
+    (last,) = callbacks.History.read(workdir / "history.jsonl")
+    assert last["step"] == config.train.steps
+    assert np.isfinite(
+        [last["loss"], *(last[name] for name in defenses.NAMED[config.defense.name].penalty_names)]
+    ).all()
+
+
+def untrained(config, path):
+    """The file of a network for the same images and classes."""
+    data = datasets.load(config.dataset.name, data_dir=config.dataset.data_dir, image_size=config.dataset.image_size)
+    configs.build_classifier(config, data).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in STEPS]
+)
+def test_a_step_on_real_images(name, tmp_path, data_dir):
+    stem, _, budget = name.partition(":")
+    take_a_step(ROOT / "experiments" / f"{stem}.py", budget, tmp_path / "run", data_dir, STEPS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if not path.stem.startswith("digits")], ids=lambda path: path.stem
+)
+def test_every_other_experiment_takes_a_step_on_real_images(path, tmp_path, data_dir):
+    take_a_step(path, budgets(path)[-1], tmp_path / "run", data_dir)
 
 
 def test_the_steps_on_real_images_leave_out_no_data_set_and_no_network():
