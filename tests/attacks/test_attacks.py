@@ -75,7 +75,7 @@ def choices(name, **options):
     return {key: value for key, value in options.items() if name in ATTACKS or key not in ("loss", "target")}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     name=st.sampled_from(sorted(EVERY)),
     norm=st.sampled_from(["linf", "l2"]),
@@ -105,6 +105,7 @@ def test_attacks_raise_the_loss(name, norm, classifier, batch):
     labels = np.argmax(classifier(images), -1)
     attack = EVERY[name](epsilon=0.1 if name in ATTACKS or norm == "linf" else 1.0, norm=norm)
     adversarial = attack(classifier, images, labels, seed=0)
+    assert_permitted(adversarial, images, attack)
     loss = losses.named(attack.loss) if name in ATTACKS else losses.Margin(confidence=50.0)
     labels = tf.constant(labels, tf.int32)
     target = getattr(attack, "target", None) if name in ATTACKS else None
@@ -113,7 +114,8 @@ def test_attacks_raise_the_loss(name, norm, classifier, batch):
     assert (after > before).all()
 
 
-@pytest.mark.parametrize("name", EVERY)
+# AutoAttack takes the longest to trace, and does so once for the same test of its own.
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "autoattack"])
 def test_the_graph_of_a_tf_function_gives_what_the_eager_call_gives(name, classifier, batch):
     images, labels = batch
     attack = EVERY[name](epsilon=0.1)

@@ -41,13 +41,16 @@ def adversarially_trained():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_an_adversarially_trained_model_has_nothing_against_it(norm, adversarially_trained):
+def test_an_adversarially_trained_model_has_nothing_against_it(norm, adversarially_trained, tmp_path, monkeypatch):
     ball = BALL if norm == "linf" else ThreatModel(epsilon=0.5, norm="l2")
-    report, found = findings(adversarially_trained, digits(), ball)
+    report, found = findings(adversarially_trained, digits(), ball, keep=tmp_path)
     assert [item.status for item in found.values()] == ["pass"] * 9
     assert report.doubts == ()
     assert "none of 9 tests found any" in str(report)
     assert "in doubt" not in str(report)
+    # The verdict is resumed as well: nothing is attacked again.
+    monkeypatch.setattr(attacks.Attack, "__call__", None)
+    assert findings(adversarially_trained, digits(), ball, keep=tmp_path)[0].masking == report.masking
 
 
 def test_huge_logits_are_caught(digits_classifier):
@@ -121,13 +124,6 @@ def test_a_verdict_on_other_images_or_another_threat_model_is_made_anew(adversar
     assert "of 20 images" in numbers(masking_examples=20)[0]
     assert numbers(masking_examples=20) != numbers(masking_examples=20, threat_model=ThreatModel(epsilon=0.25))
     assert "masking_examples is 5" in numbers(masking_examples=5)[0]
-
-
-def test_the_verdict_is_resumed_as_well(adversarially_trained, tmp_path, monkeypatch):
-    first, _ = findings(adversarially_trained, digits(), keep=tmp_path)
-    monkeypatch.setattr(attacks.Attack, "__call__", None)
-    second, _ = findings(adversarially_trained, digits(), keep=tmp_path)
-    assert first.masking == second.masking
 
 
 def test_black_boxes_that_beat_the_white_box_are_told_of(digits_classifier, adversarially_trained):
