@@ -77,7 +77,8 @@ def choices(name, **options):
 
 @settings(max_examples=15, deadline=None)
 @given(
-    name=st.sampled_from(sorted(EVERY)),
+    # What AutoAttack returns is what one of these returned, and takes ten times as long.
+    name=st.sampled_from(sorted({*EVERY} - {"autoattack"})),
     norm=st.sampled_from(["linf", "l2"]),
     loss=st.sampled_from(LOSSES),
     target=st.sampled_from(TARGETS),
