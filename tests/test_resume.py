@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ARGUMENTS = [
     "--config=experiments/digits_alp.py",
     "--config.deterministic=True",
-    "--config.train.steps=125",
+    "--config.train.steps=185",
     "--config.train.checkpoint_every=10",
     "--config.train.batch_size=16",
     "--config.defense.noise=0.05",
@@ -88,7 +88,8 @@ def test_killed_at_random_moments_the_run_ends_with_the_same_weights(tmp_path):
         reached.append(periods_done(workdir))
     damaged = damage_the_newest_checkpoint(workdir)
     # It costs a period and nothing else. This kill is in the evaluation, or while figures and reports are written.
-    output = kill_once((workdir / "model.keras").exists, start(workdir), 3)
+    model, started = workdir / "model.keras", time.time()
+    output = kill_once(lambda: model.exists() and model.stat().st_mtime > started, start(workdir), 3)
     assert f"step {damaged}" in output
     assert "falling back" in output
     print(f"periods done at each kill: {reached}")
