@@ -120,9 +120,21 @@ def _load(arguments):
     config_flags.DEFINE_config_file("config", flag_values=flag_values, sys_argv=argv)
     try:
         flag_values(argv)
+    except flags.IllegalFlagValueError as error:
+        cause = _raised_by_the_file(error)
+        if cause is None:
+            raise
+        said = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
+        raise ValueError(f"{_config_path(arguments[:1])}: {said}") from error
     except TypeError as error:
         raise ValueError(f"a --config field has a value of the wrong type: {error}") from error
     return flag_values.config
+
+
+def _raised_by_the_file(error):
+    """The exception behind absl's; ml_collections raises another of its kind, with the traceback as its message."""
+    wrapped = error.__context__
+    return wrapped.__context__ if str(wrapped).startswith("Error whilst parsing config file") else None
 
 
 def number(name, text):

@@ -28,7 +28,7 @@ def run(config, path, *, name, overridden=(), command=None):
       The content of results.json.
 
     Raises:
-      ValueError: a configuration that cannot be run, or a directory of another one.
+      ValueError: a configuration that cannot be run, or a directory of another one or in which another process works.
       OSError: files cannot be written.
     """
     configs.check(config, overridden)
@@ -42,13 +42,17 @@ def run(config, path, *, name, overridden=(), command=None):
     if finished:
         _log.warning("%s is finished already; its results follow. Another --workdir starts anew", workdir.path)
         return finished
-    data, classifier, history = _trained(config, workdir, name)
-    batches = data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples)
-    # Before the evaluation, which may need more memory, or time, than there is: what was trained is there to be used.
-    _save(classifier, workdir)
+    with workdir:
+        data, classifier, history = _trained(config, workdir, name)
+        # Before the evaluation, which may need more memory, or time, than there is: what was trained can be used.
+        _save(classifier, workdir)
+        return _evaluated(config, workdir, name, command, data, classifier, history)
+
+
+def _evaluated(config, workdir, name, command, data, classifier, history):
     report = evaluation.evaluate(
         classifier,
-        batches,
+        data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples),
         attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
         batch_size=config.evaluation.batch_size,
         seed=config.seed,
@@ -87,8 +91,9 @@ def train(config, path, *, name):
     configs.check(config)
     workdir = WorkDir(path, default=configs.default())
     if not workdir.trained(config):
-        _, classifier, _ = _trained(config, workdir, name)
-        _save(classifier, workdir)
+        with workdir:
+            _, classifier, _ = _trained(config, workdir, name)
+            _save(classifier, workdir)
     return callbacks.History.read(workdir.history_jsonl)[-1]["seconds"] if config.train.steps else 0.0
 
 

@@ -3,14 +3,14 @@
 import json
 import pathlib
 
-from alp_tf import files
+from alp_tf import files, lock
 
 # Where prepared data lie says nothing about the experiment; they may move between runs.
 _PLACE_ONLY = ("dataset.data_dir", "dataset.archives")
 
 
 class WorkDir:
-    """A directory that belongs to one configuration.
+    """A directory that belongs to one configuration and, from `claim` to the end of a `with` block, to one process.
 
     Args:
       path: the directory.
@@ -36,6 +36,13 @@ class WorkDir:
         self.tensorboard = self.path / "tensorboard"
         self.figures = self.path / "figures"
         self.evaluation = self.path / "evaluation"
+        self._lock = lock.Lock(self.path / ".lock")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._lock.release()
 
     def claim(self, config):
         """Makes the directory and writes `config.json`, unless it is this configuration's already.
@@ -44,10 +51,19 @@ class WorkDir:
           config: ConfigDict.
 
         Raises:
-          ValueError: the directory belongs to another configuration; says which fields differ.
+          ValueError: the directory belongs to another configuration; says which fields differ. Or another process is
+            using it; says which.
         """
+        # First, so that nothing is written into the directory of another.
+        self._belongs_to(config)
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except BlockingIOError as holder:
+            raise ValueError(
+                f"{self.path} is in use by {holder}. Wait until it has ended, or give another --workdir"
+            ) from None
         if not self._belongs_to(config):
-            self.path.mkdir(parents=True, exist_ok=True)
             files.write_json(self.config_json, json.loads(config.to_json_best_effort()))
 
     def finished(self, config):

@@ -133,14 +133,13 @@ def test_bad_arguments_get_one_line(arguments, says, saved):
 
 
 def test_killed_and_run_again_it_ends_with_the_same_result(saved, tmp_path):
-    command = [sys.executable, "-m", "alp_tf.evaluate", saved, "--dataset=digits", "--protocol=paper", "--batch_size=9"]
-    command += ["--examples=90", "--masking_examples=0", "--nopictures"]
+    arguments = [saved, "--dataset=digits", "--protocol=paper", "--batch_size=9"]
+    arguments += ["--examples=90", "--masking_examples=0", "--nopictures"]
+    command = [sys.executable, "-m", "alp_tf.evaluate", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def verdicts(output):
-        assert not subprocess.run(
-            [*command, f"--output={output}"], env=environment, cwd=tmp_path, check=True
-        ).returncode
+        evaluate.main([*arguments, f"--output={output}"])
         return dict(np.load(output / "verdicts.npz"))
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"

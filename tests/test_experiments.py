@@ -6,7 +6,9 @@ What is done with each file grows with how little it shares with others:
 - each of the digits trains, is evaluated and reports, for that takes seconds: with them every defence does;
 - a few of the others take a step on real images: together they have every data set, with a training attack and
   without, and every network, those of the paper's budget made small. ImageNet's two networks take most of the time,
-  which goes into building their graphs, so only one of them is in every run of the tests.
+  which goes into building their graphs, so only one of them is in every run of the tests, without an attack;
+- all of the others do with `-m slow`, on the paper's budget, with small networks in place of large ones, pictures
+  included; and so do ImageNet's two networks, attacked.
 """
 
 import ast
@@ -14,30 +16,38 @@ import pathlib
 import re
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
-from alp_tf import callbacks, checkpoints, command_line, configs, defenses, evaluation, experiment
+from alp_tf import callbacks, checkpoints, command_line, configs, datasets, defenses, evaluation, experiment
 from alp_tf.evaluation import protocols
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted((ROOT / "experiments").glob("*.py"))
 PAGE = (ROOT / "docs/experiments.md").read_text()
 WITH_BUDGETS = ("mnist", "svhn", "cifar10", "cifar100")
-# A file with its budget, and fields of the network that make it small.
-STEPS = {
-    "mnist_alp:laptop": {},
-    "mnist_batch_lsq:laptop": {},
-    "svhn_mpgd:laptop": {},
-    "svhn_clp:paper": {"name": "revnet", "units": (1, 1, 1), "filters": (4, 4, 8, 8)},
-    "cifar10_at_7step:paper": {"units": (1,), "width": 1},
-    "cifar10_label_smoothing:laptop": {},
-    "cifar100_batch_lsq:laptop": {},
-    "imagenet_alp": {},
-    "imagenet_mixup_resnet101": {},
+# Fields that make a network small, of the papers' and of ImageNet's.
+SMALL = {
+    "revnet-9": {"name": "revnet", "units": (1, 1, 1), "filters": (4, 4, 8, 8)},
+    "madry_wide_resnet": {"units": (1,), "width": 1},
+    **dict.fromkeys(
+        ("inception_v3", "resnet101"), {"name": "revnet", "units": (1,), "filters": (4, 4), "stem_pooling": True}
+    ),
 }
-SLOW = ("imagenet_mixup_resnet101",)
+# Files with their budgets, and networks that stay as they are. Inception's images are attacked in a slow one alone.
+STEPS = {
+    "mnist_alp:laptop": (),
+    "mnist_batch_lsq:laptop": (),
+    "svhn_mpgd:laptop": (),
+    "svhn_clp:paper": (),
+    "cifar10_at_7step:paper": (),
+    "cifar10_label_smoothing:laptop": (),
+    "cifar100_batch_lsq:laptop": (),
+    "imagenet_alp": (),
+    "imagenet_plain": ("inception_v3",),
+}
+SLOW_STEPS = {"imagenet_alp": ("inception_v3",), "imagenet_mixup_resnet101": ("resnet101",)}
 
 
 def config_of(path, budget=""):
@@ -107,7 +117,7 @@ def test_the_defence_is_built_on_every_budget(path, sources):
 
 @named(*WITH_BUDGETS)
 def test_a_budget_that_is_none_is_told_the_nearest(path):
-    with pytest.raises(flags.Error, match="did you mean 'laptop'"):
+    with pytest.raises(ValueError, match="did you mean 'laptop'"):
         config_of(path, "labtop")
 
 
@@ -213,7 +223,10 @@ def test_every_defence_can_be_tried_on_the_digits():
 
 
 @named("digits")
-def test_digits_train_evaluate_and_report(path, tmp_path, sources):
+def test_digits_train_evaluate_and_report(path, tmp_path, sources, request):
+    pictures = path.stem == "digits_alp"
+    if not pictures:
+        request.getfixturevalue("no_pictures")
     config = config_of(path)
     config.train.update(steps=5, checkpoint_every=2, batch_size=16)
     # The tests for masked gradients take longer than all the rest, and are the same for each file.
@@ -229,27 +242,70 @@ def test_digits_train_evaluate_and_report(path, tmp_path, sources):
     report = (tmp_path / "run" / "report.md").read_text()
     for figure in ("figures/adversarial_pgd.png", "figures/training_curves.png"):
         assert figure in report
-        assert (tmp_path / "run" / figure).stat().st_size > 5000
+        assert not pictures or (tmp_path / "run" / figure).stat().st_size > 5000
     assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 3
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in STEPS]
-)
-def test_a_step_on_real_images(name, tmp_path, data_dir):
-    stem, _, budget = name.partition(":")
-    config = quick(config_of(ROOT / "experiments" / f"{stem}.py", budget))
-    config.model.update(STEPS[name])
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """They are the same for each experiment, and take half of the time that is not training's."""
+    monkeypatch.setattr(experiment, "_draw", lambda *_: None)
+
+
+def take_a_step(path, budget, workdir, data_dir, as_they_are=(), evaluated_with=None):
+    """One step of the row's own defence on real images, and its evaluation."""
+    config = quick(config_of(path, budget))
     config.dataset.data_dir = data_dir
+    if config.model.name not in as_they_are:
+        config.model.update(SMALL.get(config.model.name, {}))
     # One attack is enough to see that the rest fits together.
     first = next(iter(config.evaluation.attacks))
-    config.evaluation.attacks = {first: config.evaluation.attacks[first]}
+    config.evaluation.attacks = evaluated_with or {first: config.evaluation.attacks[first]}
     if config.dataset.name == "imagenet2012":
         config.train.update(steps=1, batch_size=2)
         config.evaluation.update(examples=2, batch_size=2)
-    results = experiment.run(config, tmp_path / "run", name=stem, command="test")
+    if config.defense.sources:
+        config.defense.sources = [
+            str(untrained(config, workdir.with_name(f"source{number}.keras")))
+            for number, _ in enumerate(config.defense.sources)
+        ]
+    results = experiment.run(config, workdir, name=path.stem, command="test")
     assert results["evaluations"][0]["examples"] == config.evaluation.examples
+    (last,) = callbacks.History.read(workdir / "history.jsonl")
+    assert last["step"] == config.train.steps
+    assert np.isfinite(
+        [last["loss"], *(last[name] for name in defenses.NAMED[config.defense.name].penalty_names)]
+    ).all()
+
+
+def untrained(config, path):
+    """The file of a network for the same images and classes."""
+    data = datasets.load(config.dataset.name, data_dir=config.dataset.data_dir, image_size=config.dataset.image_size)
+    configs.build_classifier(config, data).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_on_real_images(name, tmp_path, data_dir, no_pictures):
+    stem, _, budget = name.partition(":")
+    # To trace a network as deep as Inception once more, for an attack, takes as long as the rest.
+    noise = {"noise": configs.attack(name="random_noise", epsilon=16 / 255, samples=1)} if STEPS[name] else None
+    take_a_step(ROOT / "experiments" / f"{stem}.py", budget, tmp_path / "run", data_dir, STEPS[name], noise)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", SLOW_STEPS)
+def test_a_step_of_a_large_network_on_real_images(stem, tmp_path, data_dir):
+    take_a_step(ROOT / "experiments" / f"{stem}.py", "", tmp_path / "run", data_dir, SLOW_STEPS[stem])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if not path.stem.startswith("digits")], ids=lambda path: path.stem
+)
+def test_every_other_experiment_takes_a_step_on_real_images(path, tmp_path, data_dir):
+    take_a_step(path, budgets(path)[-1], tmp_path / "run", data_dir)
 
 
 def test_the_steps_on_real_images_leave_out_no_data_set_and_no_network():
@@ -258,7 +314,9 @@ def test_the_steps_on_real_images_leave_out_no_data_set_and_no_network():
         return {config.dataset.name, config.model.name}
 
     files = [(path, budget) for path in FILES for budget in budgets(path) if not path.stem.startswith("digits")]
-    taken = [(ROOT / "experiments" / f"{name.split(':')[0]}.py", name.partition(":")[2]) for name in STEPS]
+    taken = [
+        (ROOT / "experiments" / f"{name.split(':')[0]}.py", name.partition(":")[2]) for name in (*STEPS, *SLOW_STEPS)
+    ]
     assert set().union(*(parts(*one) for one in files)) == set().union(*(parts(*one) for one in taken))
 
 
@@ -271,7 +329,7 @@ def averaging(steps, every):
     return config
 
 
-def test_averaged_weights_are_saved_and_trained_on_are_the_others(tmp_path, monkeypatch):
+def test_averaged_weights_are_saved_and_trained_on_are_the_others(tmp_path, monkeypatch, no_pictures):
     steps = 5
     # Two fits, of two periods and of a rest; Keras ends each with the averages in place.
     experiment.run(averaging(steps, 2), tmp_path / "averaged", name="averaged")

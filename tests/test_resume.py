@@ -1,8 +1,8 @@
 """A run killed at random moments ends with the very weights of a run left alone."""
 
 import json
+import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,18 +12,23 @@ import keras
 import numpy as np
 import pytest
 
+from alp_tf import command_line, main
+
+ROOT = pathlib.Path(__file__).parents[1]
+
 ARGUMENTS = [
     "--config=experiments/digits_alp.py",
     "--config.deterministic=True",
-    "--config.train.steps=125",
+    "--config.train.steps=185",
     "--config.train.checkpoint_every=10",
+    "--config.train.batch_size=16",
     "--config.defense.noise=0.05",
+    "--config.defense.attack.steps=3",
     "--config.evaluation.examples=40",
     "--config.evaluation.attacks.pgd.steps=3",
     # Half of a run's time, and tested by themselves.
     "--config.evaluation.masking_examples=0",
 ]
-PERIODS = 13
 
 
 def start(workdir, arguments=()):
@@ -35,6 +40,15 @@ def finish(process):
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output[-3000:]
     return output
+
+
+def kill_once(done, process, longest_wait):
+    """Kills it some moments after that is done; its output."""
+    while process.poll() is None and not done():
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, longest_wait))
+    process.send_signal(signal.SIGKILL)
+    return process.communicate()[0]
 
 
 def periods_done(workdir):
@@ -51,33 +65,36 @@ def without_time(results):
     return [{key: item[key] for key in keys} for item in results["evaluations"]]
 
 
-@pytest.fixture(scope="module")
-def left_alone(tmp_path_factory):
-    """The work directory of a run that nobody disturbed."""
-    workdir = tmp_path_factory.mktemp("runs") / "left_alone"
-    finish(start(workdir))
-    return workdir
+def damage_the_newest_checkpoint(workdir):
+    """Its number of steps."""
+    newest = max(int(path.stem.split("-")[1]) for path in (workdir / "checkpoints").glob("step-*.index"))
+    data = next((workdir / "checkpoints").glob(f"step-{newest}.data*"))
+    data.write_bytes(data.read_bytes()[:-100])
+    return newest
 
 
-def test_killed_at_random_moments_the_run_ends_with_the_same_weights(left_alone, tmp_path):
-    expected = left_alone
+def test_killed_at_random_moments_the_run_ends_with_the_same_weights(tmp_path):
+    expected, workdir = tmp_path / "left_alone", tmp_path / "killed"
+    # Beside each other: a start takes longer than its share of the training.
+    left_alone = start(expected)
     seed = random.randrange(10**6)
     print(f"kill moments from seed {seed}")
-    moments = random.Random(seed)
-    workdir = tmp_path / "killed"
+    random.seed(seed)
     reached = [0]
-    # Three kills in training, each a little later in the run, and one about its end, in evaluation or writing.
-    for more in (moments.randint(1, 4), moments.randint(1, 4), moments.randint(1, 4), PERIODS):
-        process = start(workdir)
-        target = min(reached[-1] + more, PERIODS)
-        while process.poll() is None and periods_done(workdir) < target:
-            time.sleep(0.005)
-        time.sleep(moments.uniform(0, 3 if target == PERIODS else 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for least in (1, 2):
+        # Twice in training. After the second there are two checkpoints.
+        wanted = reached[-1] + random.randint(least, 4)
+        kill_once(lambda wanted=wanted: periods_done(workdir) >= wanted, start(workdir), 0.1)
         reached.append(periods_done(workdir))
+    damaged = damage_the_newest_checkpoint(workdir)
+    # It costs a period and nothing else. This kill is in the evaluation, or while figures and reports are written.
+    model, started = workdir / "model.keras", time.time()
+    output = kill_once(lambda: model.exists() and model.stat().st_mtime > started, start(workdir), 3)
+    assert f"step {damaged}" in output
+    assert "falling back" in output
     print(f"periods done at each kill: {reached}")
     output = finish(start(workdir))
+    finish(left_alone)
     for found, wanted in zip(weights(workdir), weights(expected), strict=True):
         np.testing.assert_array_equal(found, wanted)
     rows = [
@@ -90,32 +107,22 @@ def test_killed_at_random_moments_the_run_ends_with_the_same_weights(left_alone,
     assert "| pgd |" in output
 
 
-def test_a_finished_run_shows_its_results_again_and_trains_nothing(left_alone):
-    workdir = left_alone
-    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-    output = finish(start(workdir))
-    assert "finished already" in output
-    assert "| pgd |" in output
-    assert before == {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+def test_a_finished_run_shows_its_results_again_and_is_of_no_other_configuration(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    arguments = ["--config=experiments/digits_undefended.py", "--config.train.steps=2", *ARGUMENTS[-3:]]
 
+    def run(*more):
+        command_line.run(main.main, ["alp_tf.main", *arguments, *more, f"--workdir={tmp_path / 'run'}"])
+        return capsys.readouterr()
 
-def test_another_configuration_in_the_same_directory_is_refused(left_alone):
-    workdir = left_alone
-    process = start(workdir, ["--config.defense.weight=0.9"])
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert "defense.weight is 0.5 there, 0.9 here" in output
-    assert "Traceback" not in output
-
-
-def test_a_damaged_checkpoint_costs_one_period_and_nothing_else(left_alone, tmp_path):
-    expected = left_alone
-    workdir = shutil.copytree(expected, tmp_path / "damaged")
-    (workdir / "results.json").unlink()
-    data = next((workdir / "checkpoints").glob("step-125.data*"))
-    data.write_bytes(data.read_bytes()[:-100])
-    output = finish(start(workdir))
-    assert "step 125" in output
-    assert "falling back" in output
-    for found, wanted in zip(weights(workdir), weights(expected), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    first = run()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = run()
+    assert "| pgd |" in first.out
+    assert again.out == first.out
+    assert "finished already" in again.err
+    with pytest.raises(SystemExit) as ended:
+        run("--config.train.steps=3")
+    assert ended.value.code == 2
+    assert "train.steps is 2 there, 3 here" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}

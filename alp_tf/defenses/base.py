@@ -75,7 +75,7 @@ class Defense(keras.Model):
             raise ValueError(f"label_smoothing is {label_smoothing!r}; it must lie in [0, 1]")
         checked_steps("penalty_delay", penalty_delay)
         checked_steps("penalty_ramp", penalty_ramp)
-        if "adversarial" in self.trains_on and noise and not clip_noise:
+        if self.attacks_images and noise and not clip_noise:
             raise ValueError("clip_noise=False leaves images outside [0, 1], where no attack can start; write True")
         contract.warn_unless_logits(classifier)
         self.classifier = classifier
@@ -89,6 +89,11 @@ class Defense(keras.Model):
         seen = {"clean", *self.trains_on} | ({"adversarial"} if evaluation_attack is not None else set())
         names = ["cross_entropy", *self.penalty_names, *(f"{name}_accuracy" for name in sorted(seen, reverse=True))]
         self._means = {name: keras.metrics.Mean(name) for name in names}
+
+    @property
+    def attacks_images(self):
+        """Whether images of a step are attacked, which noise must not have brought out of their bounds."""
+        return "adversarial" in self.trains_on
 
     @property
     def state(self):

@@ -27,6 +27,7 @@ class StepLLAdversarialTraining(base.Defense):
     """
 
     trains_on = ("mixed",)
+    attacks_images = True
 
     def __init__(
         self,
@@ -40,8 +41,6 @@ class StepLLAdversarialTraining(base.Defense):
         **kwargs,
     ):
         super().__init__(classifier, **kwargs)
-        if self.noise and not self.clip_noise:
-            raise ValueError("clip_noise=False leaves images outside [0, 1], where no attack can start; write True")
         if not 0 < adversarial_share <= 1:
             raise ValueError(f"adversarial_share is {adversarial_share!r}; it must lie above 0 and be at most 1")
         if not (isinstance(adversarial_weight, int | float) and 0 < adversarial_weight < float("inf")):

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from alp_tf import markdown_table
+
 _Z95 = 1.959963984540054
 _MARKS = {"pass": "✓", "warn": "?", "fail": "✗", "skipped": "–"}
 
@@ -137,8 +139,7 @@ class Report:
                     _passes(item),
                 ]
             )
-        rule = ["---", "---", *["---:"] * (len(head) - 2)]
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+        return markdown_table.joined(head, rows, texts=2)
 
     def verdict(self):
         """The tests for masked gradients as a Markdown table, or an empty string where there were none."""

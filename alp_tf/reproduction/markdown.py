@@ -1,5 +1,6 @@
 """An exhibit as Markdown: a caption that says how it was made, and the paper's figures beside ours."""
 
+from alp_tf import markdown_table
 from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN
 
 # Images of the whole data sets (docs/data.md), for those who have only a part of one: training, test.
@@ -102,13 +103,13 @@ def _table(exhibit, results):
             cells.append(_share(measured["columns"][column.label], "mean", column.kind != CLEAN))
         cells += [_share(measured["protocols"][name], "robust_accuracy") for name in strong]
         lines.append([*cells, *([verdict(measured)] if strong else [])])
-    return _markdown(head, lines)
+    return markdown_table.joined(head, lines)
 
 
 def _steps_table(exhibit, results):
     rows = {label: row["by_steps"] for label, row in results["rows"].items()}
     counts = next(iter(rows.values()))
-    return _markdown(
+    return markdown_table.joined(
         ["attack steps", *rows],
         [[count, *(_share(points[count], "mean") for points in rows.values())] for count in counts],
     )
@@ -119,7 +120,9 @@ def _surface_table(exhibit, results):
         [label, ", ".join(f"{rise:.2f}" for rise in row["surface"]["largest_rise"])]
         for label, row in results["rows"].items()
     ]
-    return _markdown(["model", "largest rise of the cross-entropy from the image, nats, for three images"], rows)
+    return markdown_table.joined(
+        ["model", "largest rise of the cross-entropy from the image, nats, for three images"], rows
+    )
 
 
 def _points(row):
@@ -152,8 +155,3 @@ def _listed(labels):
 
 def _count(number, one, several):
     return f"{number} {one if number == 1 else several}"
-
-
-def _markdown(head, rows):
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))

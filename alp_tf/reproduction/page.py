@@ -7,7 +7,7 @@ Its discussion is experiments/results/discussion.md, if there is one. A number i
 import json
 import re
 
-from alp_tf import files, tables
+from alp_tf import files, markdown_table, tables
 from alp_tf.reproduction import drawing, markdown, parts
 
 # Fewer test images than this are a slice, and no result.
@@ -111,11 +111,11 @@ def _section(exhibit):
 
 def _published(exhibit, columns):
     """What the paper prints, alone."""
-    lines = [["model", *(f"{column.label}: paper" for column in columns)], ["---", *["---:"] * len(columns)]]
+    rows = []
     for row in exhibit.rows:
         cells = [row.published.get(column.label, "") for column in columns]
-        lines += [[row.label, *cells]] if any(cells) else []
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        rows += [[row.label, *cells]] if any(cells) else []
+    return markdown_table.joined(["model", *(f"{column.label}: paper" for column in columns)], rows)
 
 
 def _pictures(exhibit, results, folder):

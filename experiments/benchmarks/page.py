@@ -6,6 +6,8 @@ python experiments/benchmarks/page.py
 import json
 import pathlib
 
+from alp_tf import markdown_table
+
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results" / "benchmarks"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -42,7 +44,7 @@ def _speed():
         rows = [row for row in results["rows"] if row["network"] == network]
         if rows:
             parts.append(
-                _table(
+                markdown_table.joined(
                     [title, "image-steps a second", "their time / ours"],
                     [[row["side"], f"{row['image_steps_per_second']:,.0f}", f"{row['ratio']:.2f}"] for row in rows],
                 )
@@ -64,7 +66,7 @@ def _agreement(name):
             f"## Robust accuracy beside foolbox: {MODELS[name]}",
             f"The first {results['examples']:,} MNIST test images, the same weights, seed {results['seed']}. "
             f"`{results['command']}`, {_versions(results)}.",
-            _table(head, rows),
+            markdown_table.joined(head, rows),
         ]
     )
 
@@ -98,7 +100,7 @@ def _autoattack(name):
             f"{results['epsilon']}, 100 steps on both sides, Square with {results['queries']:,} queries, seed "
             f"{results['seed']}.{_timed(results)}{results.get('note', '')} `{results['command']}`, "
             f"{_versions(results)}.",
-            _table(head, rows),
+            markdown_table.joined(head, rows),
         ]
     )
 
@@ -129,7 +131,7 @@ def _memory():
             f"{last['reversible_mb'] / first['reversible_mb']:.2f} times as much, the one that remembers everything "
             f"{last['plain_mb'] / first['plain_mb']:.2f} times. "
             f"`{results['command']}`, {_versions(results)}.",
-            _table(
+            markdown_table.joined(
                 ["units a stage", "trainable weights", "reversible, MB", "plain, MB"],
                 [
                     [str(row["units"]), f"{row['weights']:,}", f"{row['reversible_mb']:.0f}", f"{row['plain_mb']:.0f}"]
@@ -143,11 +145,6 @@ def _memory():
 def _load(name):
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _table(head, rows):
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
 
 
 def _percent(share):

@@ -15,10 +15,10 @@ from alp_tf.threat_model import ThreatModel
 BALL = ThreatModel(epsilon=0.1)
 
 
-def findings(model, data, ball=BALL, **options):
+def findings(model, data, ball=BALL, examples=60, **options):
     fgsm = {"fgsm": attacks.FGSM(epsilon=ball.epsilon, norm=ball.norm)}
     report = evaluation.evaluate(
-        model, data, attacks=fgsm, threat_model=ball, masking_examples=60, show_progress=False, **options
+        model, data, attacks=fgsm, threat_model=ball, masking_examples=examples, show_progress=False, **options
     )
     return report, {item.test: item for item in report.masking}
 
@@ -41,18 +41,21 @@ def adversarially_trained():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_an_adversarially_trained_model_has_nothing_against_it(norm, adversarially_trained):
+def test_an_adversarially_trained_model_has_nothing_against_it(norm, adversarially_trained, tmp_path, monkeypatch):
     ball = BALL if norm == "linf" else ThreatModel(epsilon=0.5, norm="l2")
-    report, found = findings(adversarially_trained, digits(), ball)
+    report, found = findings(adversarially_trained, digits(), ball, keep=tmp_path)
     assert [item.status for item in found.values()] == ["pass"] * 9
     assert report.doubts == ()
     assert "none of 9 tests found any" in str(report)
     assert "in doubt" not in str(report)
+    # The verdict is resumed as well: nothing is attacked again.
+    monkeypatch.setattr(attacks.Attack, "__call__", None)
+    assert findings(adversarially_trained, digits(), ball, keep=tmp_path)[0].masking == report.masking
 
 
 def test_huge_logits_are_caught(digits_classifier):
     """Softmax saturates: cross-entropy has no gradient, though the decisions are those of the honest model."""
-    report, found = findings(lambda images: 1000 * digits_classifier(images), digits())
+    report, found = findings(lambda images: 1000 * digits_classifier(images), digits(), examples=25)
     assert found["the gradient is zero or not finite"].status == "fail"
     assert found["another loss (DLR) finds what cross-entropy misses"].status == "fail"
     assert report["fgsm"].robust_accuracy > 0.5
@@ -83,7 +86,7 @@ def test_misleading_gradients_are_caught(digits_classifier):
     def shattered(images):
         return images, lambda upstream: -upstream
 
-    _, found = findings(lambda images: digits_classifier(shattered(images)), digits())
+    _, found = findings(lambda images: digits_classifier(shattered(images)), digits(), examples=25)
     assert found["Square (no gradients) finds what white-box attacks miss"].status == "fail"
     assert found["unbounded epsilon leaves images standing"].status == "fail"
 
@@ -97,7 +100,8 @@ def test_a_single_step_that_beats_many_is_caught(digits_classifier):
         at_an_image = tf.reduce_any(tf.reduce_all(tf.abs(x[:, None] - images[None]) < 1e-6, [2, 3, 4]), 1)
         return x, lambda upstream: tf.where(at_an_image[:, None, None, None], upstream, -upstream)
 
-    _, found = findings(lambda x: digits_classifier(astray(x)), (images, labels), ThreatModel(epsilon=0.2))
+    ball = ThreatModel(epsilon=0.2)
+    _, found = findings(lambda x: digits_classifier(astray(x)), (images, labels), ball, examples=25)
     assert found["a single step (FGSM) beats PGD-40"].status == "fail"
 
 
@@ -121,13 +125,6 @@ def test_a_verdict_on_other_images_or_another_threat_model_is_made_anew(adversar
     assert "of 20 images" in numbers(masking_examples=20)[0]
     assert numbers(masking_examples=20) != numbers(masking_examples=20, threat_model=ThreatModel(epsilon=0.25))
     assert "masking_examples is 5" in numbers(masking_examples=5)[0]
-
-
-def test_the_verdict_is_resumed_as_well(adversarially_trained, tmp_path, monkeypatch):
-    first, _ = findings(adversarially_trained, digits(), keep=tmp_path)
-    monkeypatch.setattr(attacks.Attack, "__call__", None)
-    second, _ = findings(adversarially_trained, digits(), keep=tmp_path)
-    assert first.masking == second.masking
 
 
 def test_black_boxes_that_beat_the_white_box_are_told_of(digits_classifier, adversarially_trained):

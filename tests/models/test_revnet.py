@@ -20,7 +20,11 @@ SMALL = {"input_shape": SHAPE, "num_classes": CLASSES, "units": (3,), "filters":
 
 def small(**options):
     """A network of three units, two of them reversed, whose averages are not those of the start."""
-    model = models.build("revnet", **{**SMALL, **options})
+    return moved(models.build("revnet", **{**SMALL, **options}))
+
+
+def moved(model):
+    """The network with other weights than those of the start, also in its averages."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if "kernel" not in weight.name:
@@ -174,6 +178,19 @@ def test_attacks_have_the_gradient_of_plain_backpropagation(images):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+def test_attacks_on_the_batchs_own_statistics_have_that_gradient_too_and_leave_the_averages(images):
+    # In L2 a step has the gradient's direction, not its signs alone.
+    options = {"epsilon": 0.5, "norm": "l2", "step_size": 0.2, "steps": 2, "random_start": False}
+    found = []
+    for network in pair(units=(2,)):
+        before = network.get_weights()
+        found.append(attacks.PGD(**options, batch_norm="train")(network, images, LABELS).numpy())
+        for weight, value in zip(network.weights, before, strict=True):
+            np.testing.assert_array_equal(weight, value, err_msg=weight.path)
+    np.testing.assert_allclose(*found, atol=1e-5)
+    assert np.abs(found[0] - attacks.PGD(**options)(network, images, LABELS)).max() > 1e-3
+
+
 def test_defences_train_both_alike(images):
     attack = attacks.FGSM(epsilon=0.1)
     weights = []
@@ -199,6 +216,23 @@ def test_other_precisions_have_the_gradient_of_plain_backpropagation(policy, err
     assert largest_difference(found, expected) < error
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(images), model(images))
+
+
+def test_the_whole_revnet_9_has_the_gradient_of_plain_backpropagation():
+    # In float32 activations near zero, which the inverse gives another sign, are most of the difference.
+    keras.mixed_precision.set_global_policy("float64")
+    try:
+        model, plain = (
+            moved(models.build("revnet-9", input_shape=(32, 32, 3), num_classes=10, reversible=reversible))
+            for reversible in (True, False)
+        )
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    plain.set_weights(model.get_weights())
+    images = tf.constant(np.random.default_rng(1).uniform(size=(6, 32, 32, 3)))
+    (_, found), (_, expected) = (passes(network, images, True) for network in (model, plain))
+    assert found[0].dtype == tf.float64
+    assert largest_difference(found, expected) < 1e-8
 
 
 def test_saved_and_exported_networks_are_the_same(images, tmp_path):

@@ -1,0 +1,174 @@
+"""`python -m alp_tf.reproduce`: mistakes, lists, dry runs, and small exhibits made from beginning to end."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import keras
+import pytest
+
+from alp_tf import configs, experiment, reproduce, tables
+from alp_tf.reproduction import budgets, drawing, kannan, markdown, measuring, results, work
+from alp_tf.reproduction.budgets import Model
+from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN, WHITE_BOX, Column, Exhibit, Row
+from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
+
+MISTAKES = {
+    "unknown table": (["--table=kanan/1"], "did you mean 'kannan/1'"),
+    "unknown figure": (["--figure=shafahi/6"], "did you mean 'shafahi/"),
+    "both": (["--table=kannan/1", "--list"], "--table and --list cannot be had at once"),
+    "a cluster's": (["--table=kannan/3"], "Write --budget=paper"),
+    "too many copies": (["--table=kannan/1", "--copies=2"], "--copies is 2"),
+    "a published smoke": (["--table=kannan/1", "--budget=smoke", "--publish"], "a smoke is no result"),
+    "the digits' directory": (["--table=kannan/1", "--workdir=x"], "--workdir is for --table=digits"),
+    "no data there": (["--table=kannan/1", "--data_dir=nowhere", "--dry-run"], "add --data_dir=DIR"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_say_what_to_type(mistake, tmp_path):
+    arguments, says = MISTAKES[mistake]
+    with pytest.raises(ValueError, match=re.escape(says)):
+        reproduce.main([*arguments, f"--output={tmp_path / 'output'}"])
+    assert not (tmp_path / "output").exists()
+
+
+def test_the_list_has_every_exhibit(capsys):
+    reproduce.main(["--list"])
+    listed = capsys.readouterr().out
+    for exhibit in EXHIBITS:
+        assert f"--{exhibit.kind}={exhibit.name} " in listed
+
+
+def test_a_dry_run_writes_nothing_and_needs_no_data(capsys, tmp_path):
+    reproduce.main(["--figure=kannan/1", "--seeds=3", "--dry-run", f"--output={tmp_path / 'output'}"])
+    printed = capsys.readouterr().out
+    assert re.search(r"mnist_lsq-weight=0\.5-seed2 +train \d+ min, PGD-40 \d+ min", printed)
+    # 13 rows of 3 seeds, one measurement each, and two protocols on the first seed.
+    assert "104 parts (39 models to train), 104 of them to do: about" in printed
+    assert not (tmp_path / "output").exists()
+
+
+DIGITS = Exhibit(
+    name="digits/1",
+    kind="figure",
+    title="The digits in small",
+    dataset="digits",
+    columns=(
+        Column(label="White Box", kind=WHITE_BOX, attacks=("PGD-100",)),
+        Column(label="Black Box", kind=BLACK_BOX, attacks=("PGD-100",)),
+        Column(label="Top 5", kind=WHITE_BOX, attacks=("PGD-100",), top5=True),
+        Column(label="Clean", kind=CLEAN),
+    ),
+    rows=(
+        Row(
+            label="ALP",
+            experiment="digits_alp",
+            changes={"defense.noise": 0.1},
+            published={"White Box": "around 60"},
+            series="ALP",
+            x=0.1,
+        ),
+    ),
+    drawing="sweep",
+    x_label="sigma",
+)
+
+
+def test_on_the_digits_everything_is_trained_measured_and_drawn(tmp_path):
+    sizes = measuring.Sizes(examples=20, strong_examples=10, smoke=True)
+    order = order_of(DIGITS, "smoke")
+    store = work.Store(tmp_path, "smoke", sizes=sizes)
+    images = store.images(Model("digits_alp", (), 0))
+    assert images == markdown.OFFICIAL["digits"]
+    work.make_all(order.parts(), store, sizes, images[1], show_progress=False)
+    found = results.collect(order, store, sizes, images, command="test")
+    for row in found["rows"].values():
+        cells = row["columns"]
+        assert 0 <= cells["White Box"]["mean"] <= cells["Clean"]["mean"] <= 1
+        assert cells["White Box"]["mean"] <= cells["Top 5"]["mean"]
+        assert cells["White Box"]["examples"] == 20
+        for protocol in row["protocols"].values():
+            assert protocol["examples"] == 10
+            assert protocol["robust_accuracy"] <= protocol["clean_accuracy"]
+    assert [[], "defense.attack.steps", "2", "10"] in found["differences"]
+    assert [[], "train.steps", "4", "660"] in found["differences"]
+    assert drawing.draw(tmp_path, DIGITS, found) == {"The digits in small": "figure1.png"}
+    assert (tmp_path / "figure1.png").stat().st_size > 5000
+    # What resumed it is gone, and nothing is left to do.
+    assert all(path.is_file() for path in tmp_path.glob("smoke/models/*/measured/*"))
+    assert "0 of them to do" in work.plan(order.parts(), store, sizes, images[1])
+
+
+@pytest.mark.parametrize("drawing_kind", ["steps", "surface"])
+def test_curves_and_surfaces_of_the_digits(drawing_kind, tmp_path):
+    exhibit = Exhibit(
+        name="digits/2",
+        kind="figure",
+        title="Digits",
+        dataset="digits",
+        rows=(Row(label="plain", experiment="digits_undefended"),),
+        drawing=drawing_kind,
+        strong=False,
+    )
+    sizes = measuring.Sizes(examples=20, strong_examples=10, smoke=True)
+    order, store = order_of(exhibit, "smoke"), work.Store(tmp_path, "smoke", sizes=sizes)
+    work.make_all(order.parts(), store, sizes, 360, show_progress=False)
+    found = results.collect(order, store, sizes, (1437, 360), command="test")
+    (name,) = drawing.draw(tmp_path, exhibit, json.loads(json.dumps(found))).values()
+    assert (tmp_path / name).stat().st_size > 5000
+    assert "| plain |" in markdown.text(exhibit, found)
+
+
+def test_a_training_left_to_others_is_the_one_that_main_evaluates(tmp_path):
+    config = configs.default()
+    config.train.update(steps=3, checkpoint_every=2, batch_size=8)
+    config.evaluation.update(examples=10, masking_examples=0)
+    config.evaluation.attacks.pgd.steps = 1
+    seconds = experiment.train(config, tmp_path, name="run")
+    assert seconds > 0
+    before = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    assert experiment.train(config, tmp_path, name="run") == seconds
+    assert not (tmp_path / "results.json").exists()
+    experiment.run(config, tmp_path, name="run")
+    after = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    assert all((a == b).all() for a, b in zip(before, after, strict=True))
+    config.train.steps = 4
+    with pytest.raises(ValueError, match="belongs to another configuration"):
+        experiment.train(config, tmp_path, name="run")
+
+
+def test_the_sources_of_ensemble_training_are_trained_before_it():
+    for name, sources in kannan.SOURCES.items():
+        assert "sources" in (tables.experiments_directory() / f"{name}.py").read_text(encoding="utf-8")
+        models = [Model(each, tuple(changes.items()), 0) for each, changes in sources]
+        assert len({budgets.directory_name(model, "paper") for model in models}) == 2
+
+
+@pytest.mark.slow
+def test_parts_in_processes_of_their_own_find_the_same(tmp_path):
+    sizes, found = measuring.Sizes(examples=20, strong_examples=10, smoke=True), []
+    for isolated in (False, True):
+        order, store = order_of(DIGITS, "smoke"), work.Store(tmp_path / str(isolated), "smoke", sizes=sizes)
+        work.make_all(order.parts(), store, sizes, 360, isolated=isolated, show_progress=False)
+        rows = results.collect(order, store, sizes, (1437, 360), command="test")["rows"]
+        found.append({label: row["columns"] for label, row in rows.items()})
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["kannan/1", "kannan/2", "kannan/4"])
+def test_a_smoke_ends_within_two_minutes(table, data_dir, tmp_path):
+    arguments = [f"--table={table}", "--budget=smoke", f"--data_dir={data_dir}", f"--output={tmp_path}"]
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "alp_tf.reproduce", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert table != "kannan/1" or time.perf_counter() - began < 120
+    assert "Smoke, not a result" in (tmp_path / "smoke" / "kannan" / f"table{table[-1]}.md").read_text(encoding="utf-8")

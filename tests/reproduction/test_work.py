@@ -1,0 +1,117 @@
+"""Parts are made once, resumed, shared and estimated; what is published makes the page."""
+
+import json
+import re
+
+import pytest
+
+from alp_tf.reproduction import markdown, measuring, page, parts, work
+from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
+from tests.reproduction.stub import SIZES, made
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 4, 11])
+def test_killed_between_any_two_parts_it_makes_only_the_rest(stub, tmp_path, killed_after):
+    order = order_of(parts.TABLES["kannan/1"])
+    stub.killed_after = killed_after
+    with pytest.raises(KeyboardInterrupt):
+        made(order, tmp_path)
+    stub.killed_after = None
+    found = made(order, tmp_path)
+    assert len(stub.made) == len(set(stub.made)) == len(order.parts())
+    assert found["rows"]["ALP"]["columns"]["White Box"]["mean"] == 0.9
+
+
+def test_exhibits_share_models_and_measurements_and_changed_ones_are_made_again(stub, tmp_path):
+    made(order_of(parts.TABLES["kannan/1"]), tmp_path)
+    before = len(stub.made)
+    made(order_of(parts.TABLES["kannan/7"]), tmp_path)
+    assert all(name.startswith("mnist_lsq") for name in stub.made[before:])
+    before = len(stub.made)
+    # More images under the strong protocols: these two of both rows, and nothing else.
+    made(order_of(parts.TABLES["kannan/1"]), tmp_path, measuring.Sizes(examples=100, strong_examples=60))
+    assert len(stub.made[before:]) == 4
+    assert all("protocol" in name for name in stub.made[before:])
+
+
+def test_seeds_give_means_and_the_strong_protocols_are_of_the_first(stub, tmp_path):
+    order = order_of(parts.TABLES["kannan/1"], seeds=(0, 1, 2), copies=1)
+    found = made(order, tmp_path)
+    cell = found["rows"]["ALP"]["columns"]["White Box"]
+    assert cell["shares"] == pytest.approx([0.9, 0.89, 0.88])
+    assert cell["mean"] == pytest.approx(0.89)
+    assert found["rows"]["ALP"]["protocols"]["strong"]["robust_accuracy"] == pytest.approx(0.6)
+    assert json.loads(json.dumps(found)) == found
+    text = markdown.text(order.exhibit, found)
+    assert "| ALP | 96.4 | 89.00 (86.5 to 91.5) | 97.5 |" in text
+    assert "| 60.00 (50.0 to 70.0) | 60.00 (50.0 to 70.0) | ✓ none of 1 tests |" in text
+    assert "`train.steps` 6000 (paper's budget: 100000)" in text
+    assert "Student's t over 3 seeds" in text
+    assert "1 copy of each model" in text
+
+
+def test_the_estimate_learns_from_what_is_finished(stub, tmp_path):
+    order = order_of(parts.TABLES["kannan/1"])
+    store = work.Store(tmp_path, "laptop", sizes=SIZES)
+    before = work.plan(order.parts(), store, SIZES, 10_000)
+    assert "12 parts (4 models to train), 12 of them to do" in before
+    stub.killed_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        made(order, tmp_path)
+    after = work.plan(order.parts(), store, SIZES, 10_000)
+    assert "mnist_mpgd-seed0     train (done)" in after
+    # A minute, as the seed before.
+    assert "mnist_mpgd-seed1000  train 1 min" in after
+
+
+@pytest.mark.parametrize("name", ["table kannan/1", "figure kannan/1", "figure shafahi/4"])
+def test_what_is_published_makes_the_page_and_deleting_it_is_seen(stub, tmp_path, committed, name):
+    kind, _, key = name.partition(" ")
+    exhibit = (parts.TABLES if kind == "table" else parts.FIGURES)[key]
+    empty = page.text()
+    path = page.publish(exhibit, made(order_of(exhibit), tmp_path))
+    full = page.text()
+    assert full != empty
+    assert f"`{page.command_for(exhibit)}` would" in empty
+    assert f"`{page.command_for(exhibit)}` would" not in full
+    for picture in re.findall(r"\(\.\./experiments/results/(.+?\.png)\)", full):
+        assert (committed / picture).stat().st_size > 5000
+    assert ("png)" in full) == (kind == "figure")
+    path.unlink()
+    assert page.text() == empty
+
+
+def test_the_discussion_has_measured_numbers_alone(stub, tmp_path, committed):
+    (committed / "discussion.md").write_text("ALP keeps {table kannan/1 | ALP | strong}.", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"\{table kannan/1 \| ALP \| strong\}, which no committed JSON holds"):
+        page.text()
+    page.publish(parts.TABLES["kannan/1"], made(order_of(parts.TABLES["kannan/1"]), tmp_path))
+    assert "ALP keeps 60.0 %." in page.text()
+
+
+def test_a_smoke_and_a_slice_are_not_published(stub, tmp_path, committed):
+    exhibit = parts.TABLES["kannan/1"]
+    smoke = made(order_of(exhibit, "smoke"), tmp_path)
+    assert "Smoke, not a result" in markdown.text(exhibit, smoke)
+    with pytest.raises(ValueError, match="a smoke is no result"):
+        page.publish(exhibit, smoke)
+    slice_of_it = {**smoke, "result": True, "dataset": {**smoke["dataset"], "test_examples": 300}}
+    with pytest.raises(ValueError, match="only 300 test images here, which is a slice"):
+        page.publish(exhibit, slice_of_it)
+    assert not list(committed.iterdir())
+
+
+def test_the_page_is_made_of_the_committed_json():
+    path = ROOT / "docs" / "results.md"
+    assert path.read_text(encoding="utf-8") == page.text(), "run python -m alp_tf.reproduce --page"
+    known = {f"{exhibit.paper}/{exhibit.stem}.json" for exhibit in EXHIBITS}
+    there = {
+        f"{paper}/{file.name}"
+        for paper in ("kannan", "shafahi")
+        for file in (ROOT / "experiments" / "results" / paper).glob("*.json")
+    }
+    assert there <= known
+    for file in there:
+        found = json.loads((ROOT / "experiments" / "results" / file).read_text(encoding="utf-8"))
+        assert found["result"]
+        assert found["command"].startswith("python -m alp_tf.reproduce --")
