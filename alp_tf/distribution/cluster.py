@@ -9,7 +9,9 @@ import threading
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from alp_tf.attacks import fast_gradients
 from alp_tf.distribution import keras_fit, options, peers, quorum, store
+from alp_tf.distribution.counted import Counted
 
 _log = logging.getLogger("alp_tf")
 
@@ -111,15 +113,18 @@ class Cluster:
 
         return self.strategy.distribute_datasets_from_function(local)
 
-    def prepare(self, defense):
+    def prepare(self, defense, *, image_shape=None):
         """Makes the compiled defence fit for `fit` on all replicas, with backups if there are any.
 
         Args:
           defense: defenses.Defense around a built classifier, made and compiled in `scope`.
+          image_shape: (height, width, channels), with which attacks in training take the fast gradients where they can.
         """
         if self.replicas == 1:
             return
         keras_fit.adapt(defense, self.strategy)
+        if image_shape:
+            fast_gradients.try_out(defense.classifier, image_shape)
         if self.backups:
             shared = self.workers > 1
             desk = quorum.SharedDesk(chief=self.chief, timeout=self.timeout) if shared else quorum.LocalDesk()
@@ -146,6 +151,19 @@ class Cluster:
             found = store.read(key, 5, missing=None)
             if found is not None:
                 return int(found)
+
+    def wait_for_chief(self):
+        """Returns when the chief has called it, too."""
+        self.from_chief(lambda: 0)
+
+    def callbacks(self, tensorboard_dir, *, start_step):
+        """What the chief's `fit` has to call: with backups, what draws the share of steps in which each counted.
+
+        Args:
+          tensorboard_dir: directory of event files.
+          start_step: steps done before this fit.
+        """
+        return [Counted(self.quorum, tensorboard_dir, start_step=start_step)] if self.quorum else []
 
     def lost(self, error):
         """The WorkerLost to raise for an error of TensorFlow; the process ends soon even if TensorFlow hangs."""
