@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import threading
 
 import tensorflow as tf
@@ -23,6 +24,7 @@ _LOSSES = (
     tf.errors.DeadlineExceededError,
     tf.errors.FailedPreconditionError,
 )
+_TASK = re.compile(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)(?!/device)")
 _COLLECTIVE = ("Collective", "coordination", "Connection", "heartbeat")
 
 
@@ -54,14 +56,16 @@ class Cluster:
 
     Attributes:
       strategy: tf.distribute.Strategy.
+      name, chief_name: of this worker and of the chief, for messages.
       workers, index: how many processes there are, and which this is.
       replicas, local: how many replicas there are in all, and in this process.
       backups: how many of them need not count in a step.
       quorum: quorum.Quorum after `prepare`, if there are backups.
     """
 
-    def __init__(self, strategy, fields, *, workers=1, index=0):
+    def __init__(self, strategy, fields, *, workers=1, index=0, name="worker 0", chief_name="worker 0"):
         self.strategy = strategy
+        self.name, self.chief_name = name, chief_name
         self.workers, self.index = workers, index
         self.replicas = strategy.num_replicas_in_sync
         self.local = self.replicas // workers
@@ -167,14 +171,20 @@ class Cluster:
 
     def lost(self, error):
         """The WorkerLost to raise for an error of TensorFlow; the process ends soon even if TensorFlow hangs."""
-        # Its threads may wait for the lost worker while the process ends.
-        timer = threading.Timer(10, os._exit, [peers.WorkerLost.exit_status])
+        # TensorFlow's threads may wait for the lost worker while the process ends.
+        timer = threading.Timer(3, os._exit, [peers.WorkerLost.exit_status])
         timer.daemon = True
         timer.start()
-        said = (error.message or type(error).__name__).strip().splitlines()[0][:300]
+        message = error.message or type(error).__name__
+        tasks = {f"{job} {task}" for job, task in _TASK.findall(message)} - {self.name}
+        if not tasks and not self.chief and "CoordinationService" in message:
+            # It lives in the chief, to whom all send their heartbeats.
+            tasks = {self.chief_name}
+        who = f"{' and '.join(sorted(tasks))}, which ended, stopped or was cut off" if tasks else "another worker"
+        said = message.rpartition("}}")[2].strip().splitlines()[0][:200]
         return peers.WorkerLost(
-            f"worker {self.index} of {self.workers} lost another one, within {self.timeout} s of its end or stop "
-            f"({said}). Run the same command again: it goes on from the last checkpoint; launch.local does so by itself"
+            f"{self.name} lost {who}: {said}. After {self.timeout} s without an answer a worker is given up. Run the "
+            "same command again: it goes on from the last checkpoint; launch.local --restarts does so by itself"
         )
 
     def end(self):
@@ -241,7 +251,10 @@ def _multi_worker(fields):
         raise peers.WorkerLost(f"worker {found.index} could not join the others: {said}") from error
     except RuntimeError as error:
         raise ValueError(f"the cluster must be started before TensorFlow is used ({error})") from error
-    return Cluster(strategy, fields, workers=len(found.tasks), index=found.index)
+    names = [f"{job} {task}" for job, task, _ in found.tasks]
+    return Cluster(
+        strategy, fields, workers=len(names), index=found.index, name=names[found.index], chief_name=names[0]
+    )
 
 
 _STARTS = {"none": _none, "mirrored": _mirrored, "multi_worker": _multi_worker}

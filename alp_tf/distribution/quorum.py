@@ -9,6 +9,7 @@ import itertools
 import threading
 import uuid
 
+import numpy as np
 import tensorflow as tf
 
 from alp_tf.distribution import store
@@ -55,7 +56,7 @@ class Quorum:
 
     def take_counts(self):
         """`counts` as an array, which start again at 0."""
-        counts = self.counts.numpy()
+        counts = np.rint(self.counts.numpy())
         self.counts.assign(tf.zeros_like(self.counts))
         return counts
 
