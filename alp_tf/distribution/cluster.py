@@ -157,8 +157,16 @@ class Cluster:
                 return int(found)
 
     def wait_for_chief(self):
-        """Returns when the chief has called it, too."""
+        """The last thing to do: returns when the chief has called it, and for the chief when all others know."""
         self.from_chief(lambda: 0)
+        if self.workers == 1:
+            return
+        # With the chief ends the service through which the others hear of it.
+        if self.chief:
+            for index in range(1, self.workers):
+                store.read(f"alp_tf/over/{index}", self.timeout, missing=None)
+        else:
+            store.insert(f"alp_tf/over/{self.index}", "1")
 
     def callbacks(self, tensorboard_dir, *, start_step):
         """What the chief's `fit` has to call: with backups, what draws the share of steps in which each counted.

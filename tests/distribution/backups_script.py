@@ -89,7 +89,7 @@ def count_every_replay(cluster, data):
     cluster.prepare(defense)
     defense.fit(cluster.dataset(data, BATCH, seed=1), steps_per_epoch=3, epochs=1, verbose=0)
     assert cluster.quorum.take_counts().sum() == 2 * 2 * 3
-    assert int(defense.optimizer.iterations) == 6
+    assert defense.optimizer.iterations.numpy() == 6
 
 
 def main():

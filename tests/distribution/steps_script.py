@@ -62,8 +62,8 @@ def main(output, backups=0):
             with distribution.start(distribution.DEFAULTS) as single:
                 for name in DEFENSES:
                     alone.update({f"alone {key}": value for key, value in trained(name, single, data, 0).items()})
-        cluster.from_chief(lambda: 0)
         np.savez(output, **joint, **alone)
+        cluster.wait_for_chief()
 
 
 if __name__ == "__main__":
