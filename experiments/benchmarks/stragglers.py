@@ -2,12 +2,11 @@
 
     python experiments/benchmarks/stragglers.py --output=stragglers.json
 
-Processes of one machine train LeNet with ALP on random images. Four workers undisturbed; four of which one is slower by
---delay seconds a step, in its attack; four and one backup, of which one is slower so; four and one backup undisturbed;
-and four and one backup of which a random one is stopped (SIGSTOP) for --stop seconds, --stops times. A stopped
-process cannot take part in the all-reduce: its steps wait for it, the median does not show it, the longest does.
-More processes than cores take longer for a step of more workers: "backup costs" is therefore also measured with as many
-workers and no backups.
+Processes of one machine train LeNet with ALP on random images: four workers undisturbed; four of which one is slower by
+--delay seconds a step, in its attack; five undisturbed, and four with one backup, whose ratio is what backups cost when
+nobody is slow; four with one backup, of which one is slower; and the same of which a random one is stopped (SIGSTOP)
+for --stop seconds, --stops times. A stopped process cannot take part in the all-reduce either: that step waits for it,
+which the longest step and the total show and the median does not. Ratios are to the first run.
 """
 
 import json
@@ -29,6 +28,7 @@ STOPS = flags.DEFINE_integer("stops", 3, "how often one is")
 SEED = flags.DEFINE_integer("seed", 0, "of the moments and victims")
 BACKUPS = flags.DEFINE_integer("backups", 0, "internal")
 SLOW = flags.DEFINE_bool("slow", False, "internal: whether the last worker is slow")
+SIDES = flags.DEFINE_list("sides", None, "numbers of the runs to make, from 0 in the order above; all if not given")
 OUTPUT = flags.DEFINE_string("output", None, "JSON file for the table")
 
 
@@ -56,6 +56,8 @@ def main(_):
         f"{count} + 1 backup, one slower": lambda: run(count + 1, 1, slow=True),
         f"{count} + 1 backup, one stopped": lambda: run(count + 1, 1, meanwhile=_Stopper()),
     }
+    if SIDES.value:
+        sides = {name: run for number, (name, run) in enumerate(sides.items()) if str(number) in SIDES.value}
     rows = []
     for name, measure in sides.items():
         found = measure()
