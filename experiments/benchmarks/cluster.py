@@ -20,7 +20,7 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
       workers: how many.
       options: for each worker, or for all, the further arguments.
       cores: for each worker the set of cores it may use.
-      meanwhile: function of the processes, called again and again while they run.
+      meanwhile: function of the processes, called again and again once the chief has made FILE.begun.
       timeout: seconds.
 
     Raises:
@@ -44,7 +44,7 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
         until = time.monotonic() + timeout
         try:
             while any(process.poll() is None for process in processes):
-                if meanwhile:
+                if meanwhile and pathlib.Path(f"{found}.begun").exists():
                     meanwhile(processes)
                 failed = [worker for worker, process in enumerate(processes) if process.poll()]
                 if failed or time.monotonic() > until:

@@ -87,8 +87,7 @@ class _Stopper:
     def __init__(self):
         self._random = random.Random(SEED.value)
         self._left, self._victim = STOPS.value, None
-        # Not while the workers still start.
-        self._next = time.monotonic() + 60
+        self._next = time.monotonic()
 
     def __call__(self, processes):
         if time.monotonic() < self._next or (self._victim is None and not self._left):
@@ -127,7 +126,9 @@ def _work():
         attack = attacks.PGD(epsilon=0.3, step_size=0.05, steps=ATTACK_STEPS.value, **loss)
         return defenses.AdversarialLogitPairing(model, attack=attack)
 
-    found = training.steps(defense, steps=STEPS.value, batch=BATCH.value, backups=BACKUPS.value)
+    found = training.steps(
+        defense, steps=STEPS.value, batch=BATCH.value, backups=BACKUPS.value, marker=f"{WORKER.value}.begun"
+    )
     if found:
         with open(WORKER.value, "w", encoding="utf-8") as file:
             json.dump(found, file)

@@ -1,5 +1,6 @@
 """Timed training steps of LeNet as one worker of a cluster, for the benchmarks of several workers."""
 
+import pathlib
 import time
 
 import keras
@@ -12,7 +13,7 @@ from alp_tf import datasets, distribution, models
 _FIRST = 5
 
 
-def steps(make_defense, *, steps, batch, backups=0):
+def steps(make_defense, *, steps, batch, backups=0, marker=None):
     """Trains on random images.
 
     Args:
@@ -20,6 +21,7 @@ def steps(make_defense, *, steps, batch, backups=0):
       steps: how many are timed.
       batch: images a replica.
       backups: replicas that need not count.
+      marker: file that the chief makes when the timed steps begin.
 
     Returns:
       {"seconds": of each step, "counted": of each replica or None, "loss": of the last}; None if this is not the chief.
@@ -33,7 +35,7 @@ def steps(make_defense, *, steps, batch, backups=0):
             defense.compile("adam")
             defense.optimizer.build(defense.trainable_variables)
         cluster.prepare(defense, image_shape=(28, 28, 1))
-        timer = _Timer()
+        timer = _Timer(marker if cluster.chief else None)
         fitted = defense.fit(
             cluster.dataset(_random_images(), batch * (cluster.replicas - cluster.backups), seed=0),
             steps_per_epoch=_FIRST + steps,
@@ -58,12 +60,14 @@ def _random_images():
 class _Timer(keras.callbacks.Callback):
     """Seconds of each step."""
 
-    def __init__(self):
+    def __init__(self, marker):
         super().__init__()
-        self.seconds = []
+        self.seconds, self._marker = [], marker
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begun = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         self.seconds.append(time.perf_counter() - self._begun)
+        if self._marker and len(self.seconds) == _FIRST:
+            pathlib.Path(self._marker).touch()
