@@ -41,6 +41,8 @@ def adapt(defense, strategy):
       ValueError: a Keras in which a method that is replaced here is not what it was; says what to do.
     """
     check_version(type(defense))
+    if defense.steps_per_execution != 1:
+        raise ValueError("steps_per_execution must be 1 with several replicas; leave it out of compile")
     defense._maybe_symbolic_build = types.MethodType(lambda self, iterator=None, data_batch=None: None, defense)
     defense._get_metrics_result_or_logs = types.MethodType(lambda self, logs: logs, defense)
 
