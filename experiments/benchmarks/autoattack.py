@@ -5,8 +5,9 @@
 
 Copies the weights of a LeNet into PyTorch, checks that both give the same logits, runs each attack of AutoAttack on
 both sides, and prints robust accuracies, their difference in percentage points, seconds and ratios. The sides take
-turns, batch by batch; let nothing else run. Every finished batch is kept beside the output, so that the same command
-goes on where it was stopped: the whole takes hours.
+turns, batch by batch; let nothing else run. Every finished batch is kept beside the output, in a file named
+OUTPUT.kept, so that the same command goes on where it was stopped, and one with more --attacks adds to it: the whole
+takes hours.
 """
 
 import json
@@ -52,8 +53,8 @@ def main(_):
         "epsilon": _EPSILON.value,
         "queries": _QUERIES.value,
     }
-    unfinished = mnist.OUTPUT.value and pathlib.Path(f"{mnist.OUTPUT.value}.unfinished")
-    kept, rows = _kept(unfinished, conditions), []
+    kept_json = mnist.OUTPUT.value and pathlib.Path(f"{mnist.OUTPUT.value}.kept")
+    kept, rows = _kept(kept_json, conditions), []
     for name in _ATTACKS.value:
         sides = {"alp_tf": _ours(name, model), "torchattacks": _theirs(name, twin)}
         right, seconds = kept.setdefault(name, ({side: [] for side in sides}, {side: [] for side in sides}))
@@ -66,8 +67,8 @@ def main(_):
             for side, (verdicts, spent) in found.items():
                 right[side].append(verdicts.tolist())
                 seconds[side].append(round(spent, 3))
-            if unfinished:
-                files.write_json(unfinished, {"conditions": conditions, "kept": kept})
+            if kept_json:
+                files.write_json(kept_json, {"conditions": conditions, "kept": kept})
             print(f"{name}: {first + len(labels[batch])} images", file=sys.stderr, flush=True)
         ours, theirs = (np.concatenate(right[side]).mean() for side in sides)
         our_seconds, their_seconds = (sum(seconds[side]) for side in sides)
@@ -94,8 +95,6 @@ def main(_):
             rows=rows,
             packages=("tensorflow", "keras", "numpy", "torch", "torchattacks"),
         )
-    if unfinished:
-        unfinished.unlink(missing_ok=True)
 
 
 def _kept(path, conditions):
