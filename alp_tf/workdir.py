@@ -33,7 +33,7 @@ class WorkDir:
 
     def __init__(self, path, *, default=None):
         self.path = pathlib.Path(path)
-        self._default = {} if default is None else _flat(json.loads(default.to_json_best_effort()))
+        self._default = {} if default is None else flat(json.loads(default.to_json_best_effort()))
         self.config_json = self.path / "config.json"
         self.results_json = self.path / "results.json"
         self.report_md = self.path / "report.md"
@@ -79,7 +79,7 @@ class WorkDir:
         """Whether the directory is this configuration's; False where it is nobody's."""
         if not self.config_json.exists():
             return False
-        differing = self._differences(_flat(self._read_config()), _flat(json.loads(config.to_json_best_effort())))
+        differing = self._differences(flat(self._read_config()), flat(json.loads(config.to_json_best_effort())))
         if differing:
             raise ValueError(
                 f"{self.path} belongs to another configuration: {'; '.join(differing)}. "
@@ -104,11 +104,12 @@ class WorkDir:
         ]
 
 
-def _flat(value, path=""):
-    if not isinstance(value, dict):
+def flat(value, path=""):
+    """The leaves of nested mappings, such as a ConfigDict or its JSON: {dotted name: value}."""
+    if not hasattr(value, "items"):
         return {path: value}
     return {
         name: leaf
         for key, inner in value.items()
-        for name, leaf in _flat(inner, f"{path}.{key}" if path else key).items()
+        for name, leaf in flat(inner, f"{path}.{key}" if path else key).items()
     }

@@ -1,8 +1,7 @@
 """CIFAR-10 and CIFAR-100, in Shafahi's threat model."""
 
-from alp_tf import configs, names
-
-BUDGETS = ("laptop", "paper")
+from alp_tf import configs
+from alp_tf.recipes import budget as budgets
 
 
 def cifar10(budget):
@@ -71,7 +70,7 @@ def add_restarts(config):
 
 
 def _cifar(dataset, budget, steps):
-    names.lookup("budget", budget, BUDGETS)
+    budgets.check(budget)
     config = configs.default()
     config.dataset.update(name=dataset, augmentation="pad_crop_flip")
     config.defense.attack = configs.attack(epsilon=8 / 255, step_size=2 / 255, steps=7)

@@ -1,8 +1,7 @@
 """MNIST, in the papers' threat model."""
 
-from alp_tf import configs, names
-
-BUDGETS = ("laptop", "paper")
+from alp_tf import configs
+from alp_tf.recipes import budget as budgets
 
 
 def mnist(budget):
@@ -20,7 +19,7 @@ def mnist(budget):
     Raises:
       ValueError: another budget.
     """
-    names.lookup("budget", budget, BUDGETS)
+    budgets.check(budget)
     config = configs.default()
     config.dataset.name = "mnist"
     config.model.name = "lenet"

@@ -1,8 +1,7 @@
 """SVHN, in Kannan's threat model."""
 
-from alp_tf import configs, names
-
-BUDGETS = ("laptop", "paper")
+from alp_tf import configs
+from alp_tf.recipes import budget as budgets
 
 
 def svhn(budget):
@@ -20,7 +19,7 @@ def svhn(budget):
     Raises:
       ValueError: another budget.
     """
-    names.lookup("budget", budget, BUDGETS)
+    budgets.check(budget)
     config = configs.default()
     config.dataset.name = "svhn_cropped"
     config.optimizer.update(name="sgd", learning_rate=0.1, momentum=0.9)

@@ -11,6 +11,7 @@ import inspect
 
 from alp_tf import configs, defenses, tables
 from alp_tf.reproduction.exhibit import Scaled
+from alp_tf.workdir import flat
 
 BUDGETS = ("smoke", "laptop", "paper")
 # What says nothing about the training: where data lie, how often a run is kept, and what main.py would evaluate.
@@ -85,7 +86,7 @@ def differences(model, budget):
     Returns:
       {dotted field: (value on the budget, the paper's)}.
     """
-    ours, papers = (_flat(configuration(model, each)) for each in (budget, "paper"))
+    ours, papers = (flat(configuration(model, each)) for each in (budget, "paper"))
     taken = defenses.NAMED[ours["defense.name"]].options()
     return {
         field: (ours.get(field), papers.get(field))
@@ -126,11 +127,3 @@ def _small(config):
     if config.defense.attack.steps:
         config.defense.attack.steps = 2
     return config
-
-
-def _flat(config):
-    found = {}
-    for name, value in config.items():
-        inner = _flat(value) if hasattr(value, "items") else None
-        found |= {name: value} if inner is None else {f"{name}.{field}": leaf for field, leaf in inner.items()}
-    return found
