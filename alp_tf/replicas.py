@@ -38,7 +38,7 @@ def joined(*parts):
     step = getattr(_THREAD, "step", None)
     if step is not None:
         weight, _ = step.counted(after=parts)
-        parts = [weight * part for part in parts]
+        parts = [tf.where(weight > 0, part, 0.0) for part in parts]
     return total(*parts)
 
 
@@ -64,6 +64,26 @@ def while_loop(cond, body, loop_vars, **options):
         return tf.while_loop(cond, body, loop_vars, **options)
     # Read anew before every iteration: the variable is set from outside of the graph.
     return tf.while_loop(lambda *state: cond(*state) & ~closed.read_value(), body, loop_vars, **options)
+
+
+def cut_short(quorum, parts):
+    """The parts, down to two rows where the step is closed already: a gradient that cannot count need not be right.
+
+    Args:
+      quorum: see the module, or None.
+      parts: list of tensors of as many rows, dictionaries of them, or None.
+
+    Returns:
+      The same with fewer rows, or with all of them. Two and not one, for some defences pair images.
+    """
+    if quorum is None:
+        return parts
+    present = [part for part in tf.nest.flatten(parts) if part is not None]
+    # Looked at only when the attack is over.
+    with tf.control_dependencies(present):
+        closed = quorum.closed.read_value()
+    rows = tf.where(closed, 2, tf.shape(present[0])[0])
+    return tf.nest.map_structure(lambda part: None if part is None else part[:rows], parts)
 
 
 @contextlib.contextmanager
@@ -119,10 +139,11 @@ class Counting:
 
     def only_counted(self, gradients):
         """Gradients of a loss that went through `share`, zero where this replica does not count."""
-        if self.quorum is None or self.weight is not None:
+        if self.quorum is None:
             return gradients
+        shared = self.weight is not None
         weight, count = self.counted(after=gradients)
-        scale = number() / count
+        scale = 1.0 if shared else number() / count
         # Whatever a replica that does not count has come to, even NaN, must not reach the others.
         return [
             None if gradient is None else tf.where(weight > 0, tf.convert_to_tensor(gradient) * scale, 0.0)

@@ -175,6 +175,9 @@ class Defense(keras.Model):
         with replicas.ending_early(self.quorum):
             examples = self.examples(images, labels, attack_seed)
         targets = self.targets(labels, classes, attack_seed)
+        examples, targets, sample_weight, images = replicas.cut_short(
+            self.quorum, [examples, targets, sample_weight, images]
+        )
         found = self.descend(examples, targets, sample_weight)
         return self._report(images, likeliest(targets), sample_weight, found)
 
@@ -328,12 +331,16 @@ class Defense(keras.Model):
 
     def _report(self, images, labels, sample_weight, found):
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
+        loss, terms = found.loss, found.terms
         if found.counted is not None:
+            counts = found.counted > 0
             rows *= found.counted
             each = tf.ones_like(labels, tf.float32) if sample_weight is None else sample_weight
             sample_weight = found.counted * each
-        self._loss_tracker.update_state(found.loss, sample_weight=rows)
-        for name, value in found.terms.items():
+            # Also a loss that is no number weighs nothing.
+            loss, terms = tf.nest.map_structure(lambda value: tf.where(counts, value, 0.0), (loss, terms))
+        self._loss_tracker.update_state(loss, sample_weight=rows)
+        for name, value in terms.items():
             self._means[name].update_state(value, sample_weight=rows)
         for name, values in found.logits.items():
             correct = tf.argmax(values, -1, tf.int32) == labels

@@ -12,8 +12,11 @@ import time
 import types
 
 import tensorflow as tf
+from tensorflow.python.distribute.cluster_resolver.slurm_cluster_resolver import expand_hostlist
 
 _JOBS = ("chief", "worker")
+# On SLURM; up to twice as many, by the job's number.
+_FIRST_PORT = 20_000
 
 
 class WorkerLost(OSError):
@@ -135,18 +138,30 @@ def _from_tf_config():
 
 
 def _from_slurm():
+    job_id = os.environ.get("SLURM_JOB_ID", "")
+    # Ports of its own for each job, so that two jobs can share a node.
+    first_port = _FIRST_PORT + int(job_id) % _FIRST_PORT if job_id.isdecimal() else _FIRST_PORT
     try:
         # SLURM itself gives each task its GPUs; that there are enough is not for TensorFlow to check.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
+            port_base=first_port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
         )
         spec = resolver.cluster_spec().as_dict()
         job, task = resolver.get_task_info()
+        nodes = expand_hostlist(os.environ["SLURM_STEP_NODELIST"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise ValueError(
             f"config.distribution.resolver is slurm, but this is no step of a SLURM job ({error}); start it with srun"
         ) from error
-    return _checked(Peers(spec, job, task), "SLURM")
+    # TensorFlow sorts n10 before n2, but SLURM counts tasks in the order of its list.
+    addresses = sorted(spec[job], key=lambda address: nodes.index(address.rpartition(":")[0]))
+    node, on_node = os.environ.get("SLURM_NODEID"), os.environ.get("SLURM_LOCALID")
+    if node and on_node and addresses[task] != f"{nodes[int(node)]}:{first_port + int(on_node)}":
+        raise ValueError(
+            f"this is task {task} of the SLURM step, number {on_node} on {nodes[int(node)]}, which is not where the "
+            "resolver looks for it: it counts the tasks node by node; start them with srun --distribution=block"
+        )
+    return _checked(Peers({job: addresses}, job, task), "SLURM")
 
 
 def _from_kubernetes(workers, timeout):

@@ -100,6 +100,12 @@ class Closing:
     def __init__(self, closed):
         self.closed = tf.Variable(closed)
 
+    def claim(self, replica, after):
+        return tf.cast(~self.closed, tf.float32)
+
+    def record(self, who):
+        pass
+
 
 @pytest.mark.parametrize("name", ["pgd", "mim", "apgd", "spsa"])
 def test_an_attack_ends_early_once_its_step_is_closed(name, batch):
@@ -122,6 +128,25 @@ def test_an_attack_ends_early_once_its_step_is_closed(name, batch):
     assert np.abs(at_once - whole).max() > 1e-3
     if name in ("pgd", "mim"):
         np.testing.assert_array_equal(at_once, images)
+
+
+@pytest.mark.parametrize(("closed", "expected"), [(False, 21), (True, 2)])
+def test_a_replica_that_cannot_count_any_more_takes_the_gradient_of_two_rows(closed, expected, batch):
+    rows = tf.Variable(0)
+
+    class Counting(defenses.MixedMinibatchPGD):
+        def forward(self, images):
+            rows.assign(tf.shape(images)[0])
+            return super().forward(images)
+
+    defense = Counting(small_classifier(), attack=attacks.PGD(epsilon=0.1, step_size=0.1, steps=2))
+    defense.compile("sgd", metrics=["accuracy"])
+    defense.quorum = Closing(closed)
+    before = defense.classifier.get_weights()
+    found = defense.train_on_batch(*batch, return_dict=True)
+    assert rows.numpy() == 2 * expected
+    moved = [not np.array_equal(*pair) for pair in zip(before, defense.classifier.get_weights(), strict=True)]
+    assert any(moved) == (found["loss"] > 0) == (not closed)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
@@ -163,16 +188,30 @@ def test_an_environment_that_describes_no_cluster_is_told(case, monkeypatch):
         peers.find("tf_config")
 
 
-def test_slurm_is_asked_through_tensorflow(monkeypatch):
+SLURM_STEP = {
+    "JOB_ID": "20007",
+    "PROCID": "3",
+    "STEP_NUM_TASKS": "5",
+    "STEP_NODELIST": "n[2,10-11]",
+    "STEP_TASKS_PER_NODE": "2(x2),1",
+    "NODEID": "1",
+    "LOCALID": "1",
+}
+
+
+def test_slurm_is_asked_through_tensorflow_and_counts_tasks_in_its_own_order(monkeypatch):
     with pytest.raises(ValueError, match="start it with srun"):
         peers.find("slurm")
-    step = {"PROCID": "2", "STEP_NUM_TASKS": "3", "STEP_NODELIST": "n[1-2]", "STEP_TASKS_PER_NODE": "2,1"}
-    for name, value in step.items():
+    for name, value in SLURM_STEP.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    found = peers.find("slurm", workers=3)
-    assert (found.index, found.cluster) == (2, {"worker": ["n1:8888", "n1:8889", "n2:8888"]})
-    with pytest.raises(ValueError, match="workers is 4, but slurm lists 3"):
+    found = peers.find("slurm", workers=5)
+    assert found.index == 3
+    assert found.cluster == {"worker": ["n2:20007", "n2:20008", "n10:20007", "n10:20008", "n11:20007"]}
+    with pytest.raises(ValueError, match="workers is 4, but slurm lists 5"):
         peers.find("slurm", workers=4)
+    monkeypatch.setenv("SLURM_NODEID", "0")
+    with pytest.raises(ValueError, match="task 3 of the SLURM step, number 1 on n2, .* srun --distribution=block"):
+        peers.find("slurm")
 
 
 def test_a_worker_that_never_appears_is_named_in_time():
