@@ -44,25 +44,28 @@ def run(config, path, *, name, overridden=(), command=None):
         return finished
     with distribution.start(config.distribution) as cluster:
         data, classifier, history = _trained(config, workdir, name, cluster)
-        results = None
         if cluster.chief:
             # Before the evaluation, which may need more memory, or time, than there is: what was trained can be used.
             _save(classifier, workdir)
-            results = _evaluated(config, workdir, name, command, cluster, data, classifier, history)
+        report = evaluation.evaluate(
+            classifier,
+            data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples),
+            attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
+            batch_size=config.evaluation.batch_size,
+            seed=config.seed,
+            masking_examples=config.evaluation.masking_examples,
+            keep=workdir.evaluation if cluster.chief else None,
+            show_progress=cluster.chief,
+            team=cluster.team,
+        )
+        results = None
+        if cluster.chief:
+            results = _results(config, workdir, name, command, cluster, data, classifier, history, report)
         cluster.wait_for_chief()
         return results
 
 
-def _evaluated(config, workdir, name, command, cluster, data, classifier, history):
-    report = evaluation.evaluate(
-        classifier,
-        data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples),
-        attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
-        batch_size=config.evaluation.batch_size,
-        seed=config.seed,
-        masking_examples=config.evaluation.masking_examples,
-        keep=workdir.evaluation,
-    )
+def _results(config, workdir, name, command, cluster, data, classifier, history, report):
     results = {
         "config": name,
         "command": command,
@@ -151,9 +154,9 @@ def _train(config, workdir, name, data, defense, cluster):
     if step and cluster.chief:
         _log.warning("resuming %s at step %d of %d", workdir.path, step, total)
     while step < total:
-        # Whole periods in one fit; a rest shorter than a period in one of its own.
-        periods = max((total - step) // period, 1)
-        steps = min(period, total - step)
+        # Whole periods in one fit; what is left of one, at either end, in one of its own.
+        steps = min(period - step % period, total - step)
+        periods = (total - step) // period if steps == period else 1
         called = [callbacks.StopIfDiverged(start_step=step)]
         if cluster.chief:
             called += [
@@ -163,20 +166,21 @@ def _train(config, workdir, name, data, defense, cluster):
                 ),
                 *cluster.callbacks(workdir.tensorboard, start_step=step),
             ]
-        defense.fit(
-            cluster.dataset(
-                data,
-                config.train.batch_size,
-                seed=config.seed,
-                start_step=step,
-                augmentation=config.dataset.augmentation,
-            ),
-            steps_per_epoch=steps,
-            epochs=periods,
-            shuffle=False,
-            verbose=0,
-            callbacks=called,
-        )
+        with cluster.ending_together(start_step=step) as ending:
+            defense.fit(
+                cluster.dataset(
+                    data,
+                    config.train.batch_size,
+                    seed=config.seed,
+                    start_step=step,
+                    augmentation=config.dataset.augmentation,
+                ),
+                steps_per_epoch=steps,
+                epochs=periods,
+                shuffle=False,
+                verbose=0,
+                callbacks=[*called, ending],
+            )
         step += periods * steps
         if step < total and config.optimizer.ema:
             # Keras ends every fit with the averaged weights in place of the trained ones, which the checkpoint kept.

@@ -5,7 +5,8 @@
 
 What comes after `--` is given to `python -m alp_tf.main` in every worker, with --config.distribution.strategy=
 multi_worker unless it says otherwise. The workers meet on ports of this machine that are free. Every line that a worker
-writes comes with its number; worker 0 is the chief and shows the progress. Ctrl-C ends all of them.
+writes comes with its number; worker 0 is the chief and shows the progress. Ctrl-C, or SIGTERM, ends all of them after
+the step that they are at, which is kept; a second one ends them at once.
 """
 
 import contextlib
@@ -23,10 +24,13 @@ from absl import flags
 
 from alp_tf import command_line
 
-# Exit status of a worker that has lost another (distribution.WorkerLost), and of one whose user made a mistake.
-_LOST, _MISTAKE = 75, 2
-# Seconds for which the others may end by themselves when one has, and after SIGTERM.
-_GRACE = 3
+# Exit status of a worker that has lost another (distribution.WorkerLost), of one that was told to end
+# (distribution.Preempted), and of one whose user made a mistake.
+_LOST, _TOLD, _MISTAKE = 75, 143, 2
+# Seconds for which a worker that failed by itself may be waited for, once one has ended that lost it.
+_CAUSE = 3
+# Seconds for the end of a step and its checkpoint.
+_GRACE = 20
 
 
 def main(arguments):
@@ -54,6 +58,8 @@ def main(arguments):
     cores = _cores(flag_values.cores, flag_values.workers)
     if not any(argument.lstrip("-").startswith("config.distribution.strategy") for argument in given):
         given = [*given, "--config.distribution.strategy=multi_worker"]
+    # Which would leave the workers behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = [sys.executable, "-u", "-m", "alp_tf.main", *given]
     sys.exit(run(command, workers=flag_values.workers, restarts=flag_values.restarts, cores=cores))
 
@@ -68,11 +74,13 @@ def run(command, *, workers, restarts=0, cores=None):
       cores: for each worker the set of cores it may use; None for all.
     """
     for attempt in range(restarts + 1):
-        job = _Job.start(command, workers, cores)
+        job = _Job([], [])
         try:
+            job.start(command, workers, cores)
             failed = job.wait()
         except KeyboardInterrupt:
             _say("interrupted; the same command goes on from the last checkpoint")
+            job.ask_to_end()
             return 130
         finally:
             job.end()
@@ -95,11 +103,9 @@ class _Job:
     processes: list
     printers: list
 
-    @classmethod
-    def start(cls, command, workers, cores):
+    def start(self, command, workers, cores):
         """Starts all workers."""
         addresses = [f"localhost:{port}" for port in _free_ports(workers)]
-        job = cls([], [])
         for worker in range(workers):
             place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
             process = subprocess.Popen(
@@ -111,13 +117,12 @@ class _Job:
                 # Out of reach of the terminal's Ctrl-C, which this process passes on.
                 start_new_session=True,
             )
+            self.processes.append(process)
             if cores:
                 os.sched_setaffinity(process.pid, cores[worker])
             printer = threading.Thread(target=_print_lines, args=(worker, process.stdout), daemon=True)
             printer.start()
-            job.processes.append(process)
-            job.printers.append(printer)
-        return job
+            self.printers.append(printer)
 
     def wait(self):
         """None when all workers have ended well, or (worker, exit status) of the one that failed first."""
@@ -132,21 +137,26 @@ class _Job:
 
     def _cause(self, failed):
         """Rather a worker that failed by itself than one that lost it."""
-        until = time.monotonic() + _GRACE
+        until = time.monotonic() + _CAUSE
         while all(status == _LOST for _, status in failed) and time.monotonic() < until:
             time.sleep(0.1)
             failed = [(worker, process.poll()) for worker, process in enumerate(self.processes) if process.poll()]
         return min(failed, key=lambda each: each[1] == _LOST)
 
-    def end(self):
-        """Ends what is still running, stopped processes too."""
+    def ask_to_end(self):
+        """Sends SIGTERM to all, and returns when they have ended, or after a while; at once when interrupted again."""
         running = [process for process in self.processes if process.poll() is None]
         for process in running:
             process.send_signal(signal.SIGTERM)
+            # A stopped process hears nothing else.
+            process.send_signal(signal.SIGCONT)
         until = time.monotonic() + _GRACE
-        for process in running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            for process in running:
                 process.wait(max(until - time.monotonic(), 0))
+
+    def end(self):
+        """Kills what is still running: all that a worker can keep without the others is kept already."""
         for process in self.processes:
             # The whole group: a worker's own children end with it.
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -191,6 +201,8 @@ def _cores(text, workers):
 
 
 def _ended(status):
+    if status == _TOLD:
+        return "was told to end (SIGTERM)"
     if status < 0:
         return f"was ended by {signal.Signals(-status).name}"
     return "has lost another worker" if status == _LOST else f"failed with exit status {status}"

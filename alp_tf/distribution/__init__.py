@@ -13,5 +13,6 @@ Every worker runs the same program; `cluster.chief` says who writes files.
 from alp_tf.distribution.cluster import Cluster, start
 from alp_tf.distribution.options import DEFAULTS, RESOLVERS, STRATEGIES, check
 from alp_tf.distribution.peers import WorkerLost
+from alp_tf.distribution.preemption import Preempted
 
-__all__ = ["Cluster", "DEFAULTS", "RESOLVERS", "STRATEGIES", "WorkerLost", "check", "start"]
+__all__ = ["Cluster", "DEFAULTS", "Preempted", "RESOLVERS", "STRATEGIES", "WorkerLost", "check", "start"]

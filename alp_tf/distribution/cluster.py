@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from alp_tf.attacks import fast_gradients
-from alp_tf.distribution import keras_fit, options, peers, quorum, store
+from alp_tf.distribution import keras_fit, options, peers, preemption, quorum, store, team
 from alp_tf.distribution.counted import Counted
 
 _log = logging.getLogger("alp_tf")
@@ -61,17 +61,22 @@ class Cluster:
       replicas, local: how many replicas there are in all, and in this process.
       backups: how many of them need not count in a step.
       quorum: quorum.Quorum after `prepare`, if there are backups.
+      team: team.Team of the workers, for what they share outside of training; None if there is but one.
     """
 
-    def __init__(self, strategy, fields, *, workers=1, index=0, name="worker 0", chief_name="worker 0"):
+    def __init__(self, strategy, fields, *, names=("worker 0",), index=0):
         self.strategy = strategy
-        self.name, self.chief_name = name, chief_name
-        self.workers, self.index = workers, index
+        self.name, self.chief_name = names[index], names[0]
+        self.workers = workers = len(names)
+        self.index = index
         self.replicas = strategy.num_replicas_in_sync
         self.local = self.replicas // workers
         self.backups = fields["backup_replicas"]
         self.timeout = fields["timeout_seconds"]
         self.quorum = None
+        self.team = team.Team(number=workers, index=index) if workers > 1 else None
+        self._notice = preemption.Notice(workers=workers, index=index)
+        self._names = names
         self._calls = itertools.count()
 
     @property
@@ -126,7 +131,7 @@ class Cluster:
         """
         if self.replicas == 1:
             return
-        keras_fit.adapt(defense, self.strategy)
+        keras_fit.adapt(defense, self.strategy, notice=self._notice if self.workers > 1 else None)
         if image_shape:
             fast_gradients.try_out(defense.classifier, image_shape)
         if self.backups:
@@ -151,10 +156,7 @@ class Cluster:
             found = number()
             store.insert(key, str(found))
             return found
-        while True:
-            found = store.read(key, 5, missing=None)
-            if found is not None:
-                return int(found)
+        return int(store.wait(key))
 
     def wait_for_chief(self):
         """The last thing to do: returns when the chief has called it, and for the chief when all others know."""
@@ -176,6 +178,30 @@ class Cluster:
           start_step: steps done before this fit.
         """
         return [Counted(self.quorum, tensorboard_dir, start_step=start_step)] if self.quorum else []
+
+    @contextlib.contextmanager
+    def ending_together(self, *, start_step):
+        """A context for one `fit`, which SIGTERM ends after the same step on all workers; yields a callback for it.
+
+        Args:
+          start_step: steps done before this fit.
+
+        Raises:
+          preemption.Preempted: at the end of the context, when the chief has left `fit` as well.
+        """
+        ending = preemption.EndTogether(self._notice, start_step=start_step)
+        with self._notice.listening():
+            yield ending
+        if not self._notice.told:
+            return
+        # The chief leaves `fit` when the step is kept.
+        self.wait_for_chief()
+        who = " and ".join(self._names[index] for index in self._notice.told) if self.workers > 1 else "this run"
+        raise preemption.Preempted(
+            f"{who} was told to end (SIGTERM). Step {ending.step} was the last, and is kept: the same command goes on "
+            "from there",
+            itself=self._notice.itself,
+        )
 
     def lost(self, error):
         """The WorkerLost to raise for an error of TensorFlow; the process ends soon even if TensorFlow hangs."""
@@ -260,9 +286,7 @@ def _multi_worker(fields):
     except RuntimeError as error:
         raise ValueError(f"the cluster must be started before TensorFlow is used ({error})") from error
     names = [f"{job} {task}" for job, task, _ in found.tasks]
-    return Cluster(
-        strategy, fields, workers=len(names), index=found.index, name=names[found.index], chief_name=names[0]
-    )
+    return Cluster(strategy, fields, names=names, index=found.index)
 
 
 _STARTS = {"none": _none, "mirrored": _mirrored, "multi_worker": _multi_worker}

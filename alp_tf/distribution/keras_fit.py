@@ -30,12 +30,13 @@ _REPLACED = {
 }
 
 
-def adapt(defense, strategy):
+def adapt(defense, strategy, *, notice=None):
     """Makes `defense.fit` train under the strategy; its dataset gives batches of one replica each.
 
     Args:
       defense: defenses.Defense, compiled in the strategy's scope, around a built classifier.
       strategy: tf.distribute.Strategy with more than one replica.
+      notice: preemption.Notice, which learns after each step whether a worker was told to end; None for one process.
 
     Raises:
       ValueError: a Keras in which a method that is replaced here is not what it was; says what to do.
@@ -48,7 +49,7 @@ def adapt(defense, strategy):
 
     # Defense.make_train_function puts readable errors around what this returns.
     def _make_function(self, step_function):
-        return _on_all_replicas(self, step_function, strategy)
+        return _on_all_replicas(self, step_function, strategy, notice)
 
     defense._make_function = types.MethodType(_make_function, defense)
 
@@ -77,29 +78,37 @@ def check_version(cls, version=None):
         warnings.warn(remedy, stacklevel=3)
 
 
-def _on_all_replicas(model, step_function, strategy):
+def _on_all_replicas(model, step_function, strategy, notice):
     def replica_step(data):
         logs = step_function(data)
-        joint = _joint_metrics(model)
-        return {name: joint[name] for name in logs}
+        told = () if notice is None else (notice.flags.read_value(),)
+        joint, told = _joint_metrics(model, told)
+        return {name: joint[name] for name in logs}, told
 
     @tf.function(reduce_retracing=True, autograph=False)
     def step(iterator):
-        logs = strategy.run(replica_step, args=(iterator.get_next(),))
         # All replicas have the same.
-        return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+        return tf.nest.map_structure(
+            lambda value: strategy.experimental_local_results(value)[0],
+            strategy.run(replica_step, args=(iterator.get_next(),)),
+        )
 
-    return step
+    def run(iterator):
+        logs, told = step(iterator)
+        if notice is not None:
+            notice.summed(*told)
+        return logs
+
+    return run
 
 
-def _joint_metrics(model):
-    """{name: value} of the model's metrics over all replicas, in replica context."""
+def _joint_metrics(model, others):
+    """Sums over all replicas, in replica context: ({name: value} of the model's metrics, the other tensors)."""
     variables = [variable for metric in model.metrics for variable in metric.variables]
-    local = [tf.reshape(tf.cast(tf.convert_to_tensor(variable.value), tf.float32), [-1]) for variable in variables]
+    parts = [tf.cast(tf.convert_to_tensor(variable.value), tf.float32) for variable in variables] + list(others)
+    local = [tf.reshape(part, [-1]) for part in parts]
     summed = tf.split(replicas.total(tf.concat(local, 0))[0], [part.shape[0] for part in local])
-    values = [
-        (variable, tf.cast(tf.reshape(part, variable.shape), variable.dtype))
-        for variable, part in zip(variables, summed, strict=True)
-    ]
+    summed = [tf.reshape(total, part.shape) for total, part in zip(summed, parts, strict=True)]
+    values = [(variable, tf.cast(total, variable.dtype)) for variable, total in zip(variables, summed, strict=False)]
     with keras.StatelessScope(state_mapping=values):
-        return model.get_metrics_result()
+        return model.get_metrics_result(), tuple(summed[len(variables) :])

@@ -38,6 +38,18 @@ def read(key, timeout, *, missing=_RAISE):
         return missing
 
 
+def wait(key):
+    """The value, however long it takes, as long as the cluster lives.
+
+    Raises:
+      tf.errors.OpError: it does not.
+    """
+    while True:
+        found = read(key, 5, missing=None)
+        if found is not None:
+            return found
+
+
 def delete(directory):
     """Deletes all keys that begin with `directory` and a slash."""
     context.context().delete_config_key_value(directory)
