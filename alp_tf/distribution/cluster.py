@@ -64,7 +64,8 @@ class Cluster:
       team: team.Team of the workers, for what they share outside of training; None if there is but one.
     """
 
-    def __init__(self, strategy, fields, *, names=("worker 0",), index=0):
+    def __init__(self, strategy, fields, *, tasks=(("worker", 0),), index=0):
+        names = [f"{job} {task}" for job, task in tasks]
         self.strategy = strategy
         self.name, self.chief_name = names[index], names[0]
         self.workers = workers = len(names)
@@ -74,7 +75,9 @@ class Cluster:
         self.backups = fields["backup_replicas"]
         self.timeout = fields["timeout_seconds"]
         self.quorum = None
-        self.team = team.Team(number=workers, index=index) if workers > 1 else None
+        self._store = store.Store(timeout=self.timeout)
+        self._tasks = [f"/job:{job}/replica:0/task:{task}" for job, task in tasks]
+        self.team = team.Team(self._store, tasks=self._tasks, index=index) if workers > 1 else None
         self._notice = preemption.Notice(workers=workers, index=index)
         self._names = names
         self._calls = itertools.count()
@@ -135,8 +138,7 @@ class Cluster:
         if image_shape:
             fast_gradients.try_out(defense.classifier, image_shape)
         if self.backups:
-            shared = self.workers > 1
-            desk = quorum.SharedDesk(chief=self.chief, timeout=self.timeout) if shared else quorum.LocalDesk()
+            desk = quorum.SharedDesk(self._store, chief=self.chief) if self.workers > 1 else quorum.LocalDesk()
             self._end_quorum()
             self.quorum = quorum.Quorum(
                 desk, needed=self.replicas - self.backups, local=self.local, replicas=self.replicas
@@ -154,9 +156,9 @@ class Cluster:
         key = f"alp_tf/from_chief/{next(self._calls)}"
         if self.chief:
             found = number()
-            store.insert(key, str(found))
+            self._store.insert(key, str(found))
             return found
-        return int(store.wait(key))
+        return int(self._store.wait(key, self._tasks[0]))
 
     def wait_for_chief(self):
         """The last thing to do: returns when the chief has called it, and for the chief when all others know."""
@@ -166,9 +168,9 @@ class Cluster:
         # With the chief ends the service through which the others hear of it.
         if self.chief:
             for index in range(1, self.workers):
-                store.read(f"alp_tf/over/{index}", self.timeout, missing=None)
+                self._store.read(f"alp_tf/over/{index}", self.timeout, missing=None)
         else:
-            store.insert(f"alp_tf/over/{self.index}", "1")
+            self._store.insert(f"alp_tf/over/{self.index}", "1")
 
     def callbacks(self, tensorboard_dir, *, start_step):
         """What the chief's `fit` has to call: with backups, what draws the share of steps in which each counted.
@@ -285,8 +287,7 @@ def _multi_worker(fields):
         raise peers.WorkerLost(f"worker {found.index} could not join the others: {said}") from error
     except RuntimeError as error:
         raise ValueError(f"the cluster must be started before TensorFlow is used ({error})") from error
-    names = [f"{job} {task}" for job, task, _ in found.tasks]
-    return Cluster(strategy, fields, names=names, index=found.index)
+    return Cluster(strategy, fields, tasks=[task[:2] for task in found.tasks], index=found.index)
 
 
 _STARTS = {"none": _none, "mirrored": _mirrored, "multi_worker": _multi_worker}

@@ -12,8 +12,6 @@ import uuid
 import numpy as np
 import tensorflow as tf
 
-from alp_tf.distribution import store
-
 _QUORUMS = itertools.count()
 
 
@@ -117,16 +115,16 @@ class SharedDesk:
     run is drawn by the chief, so that nobody meets the tickets of another run.
     """
 
-    def __init__(self, *, chief, timeout):
-        self._chief, self._timeout = chief, timeout
+    def __init__(self, store, *, chief):
+        self._store, self._chief = store, chief
         self._over = threading.Event()
 
     def open(self, quorum):
         """Agrees on the name of the run and begins to watch for closed steps."""
         key = f"alp_tf/quorum/{next(_QUORUMS)}"
         if self._chief:
-            store.insert(key, uuid.uuid4().hex)
-        self._run = f"alp_tf/{store.read(key, self._timeout)}"
+            self._store.insert(key, uuid.uuid4().hex)
+        self._run = f"alp_tf/{self._store.read(key, self._store.timeout)}"
         self._quorum = quorum
         self._watcher = threading.Thread(target=self._watch, name="closed steps", daemon=True)
         self._watcher.start()
@@ -134,12 +132,12 @@ class SharedDesk:
     def take(self, step, replica):
         """The number of the ticket, from 0, or None if there are none left."""
         for ticket in range(self._quorum.needed):
-            if store.insert(f"{self._run}/{step}/{ticket}", str(replica)):
+            if self._store.insert(f"{self._run}/{step}/{ticket}", str(replica)):
                 if ticket == self._quorum.needed - 1:
-                    store.insert(f"{self._run}/{step}/closed", str(replica))
+                    self._store.insert(f"{self._run}/{step}/closed", str(replica))
                     # Who takes a ticket of this step has seen everybody through the one before.
                     if step:
-                        store.delete(f"{self._run}/{step - 1}")
+                        self._store.delete(f"{self._run}/{step - 1}")
                 return ticket
         return None
 
@@ -154,7 +152,7 @@ class SharedDesk:
             try:
                 # A step that is over may be deleted before this thread looks.
                 step = max(step, self._quorum.step())
-                if store.read(f"{self._run}/{step}/closed", 0.5, missing=None) is not None:
+                if self._store.read(f"{self._run}/{step}/closed", 0.5, missing=None) is not None:
                     self._quorum.close_step(step)
                     step += 1
             except tf.errors.OpError:

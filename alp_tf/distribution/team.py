@@ -5,8 +5,6 @@ import io
 
 import numpy as np
 
-from alp_tf.distribution import store
-
 
 class Team:
     """All workers, who make the same calls in the same order; see evaluation.run.Alone for the calls.
@@ -15,19 +13,23 @@ class Team:
       number, index: how many workers there are, and which this is.
     """
 
-    def __init__(self, *, number, index):
-        self.number, self.index = number, index
+    def __init__(self, store, *, tasks, index):
+        """Takes the store.Store that they share, and all of them as TensorFlow names them."""
+        self.number, self.index = len(tasks), index
+        self._store, self._tasks = store, tasks
         self._turn = self._oldest = 0
 
     def everyones(self, arrays):
         """What each worker has brought to this turn, in their order."""
         turn = self._next()
-        store.insert(f"alp_tf/team/{turn}/{self.index}", _packed(arrays))
-        found = [_unpacked(store.wait(f"alp_tf/team/{turn}/{index}")) for index in range(self.number)]
+        self._store.insert(f"alp_tf/team/{turn}/{self.index}", _packed(arrays))
+        found = [
+            _unpacked(self._store.wait(f"alp_tf/team/{turn}/{index}", task)) for index, task in enumerate(self._tasks)
+        ]
         if self.index == 0:
             # Who has come to this turn is through with those before.
             for old in range(self._oldest, turn):
-                store.delete(f"alp_tf/team/{old}")
+                self._store.delete(f"alp_tf/team/{old}")
             self._oldest = turn
         return found
 
@@ -35,9 +37,9 @@ class Team:
         """What the chief has brought to this turn."""
         key = f"alp_tf/team/{self._next()}/chief"
         if self.index == 0:
-            store.insert(key, _packed(arrays))
+            self._store.insert(key, _packed(arrays))
             return arrays
-        return _unpacked(store.wait(key))
+        return _unpacked(self._store.wait(key, self._tasks[0]))
 
     def _next(self):
         self._turn += 1
