@@ -13,10 +13,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=3600):
-    """What the chief has written, after all workers have ended.
+    """What the chief has written, after all have ended, with all workers' own seconds if they took them.
 
     Args:
-      script: path, run with `--worker=FILE` for the JSON that the chief writes; TF_CONFIG says which worker it is.
+      script: path, run with `--worker=FILE` for the JSON that is written, see training.steps; TF_CONFIG says which
+        worker it is.
       workers: how many.
       options: for each worker, or for all, the further arguments.
       cores: for each worker the set of cores it may use.
@@ -58,7 +59,11 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
                 process.wait()
             for log in logs:
                 log.close()
-        return json.loads(found.read_text(encoding="utf-8"))
+        result = json.loads(found.read_text(encoding="utf-8"))
+        if "own" in result:
+            others = [pathlib.Path(f"{found}.{worker}") for worker in range(1, workers)]
+            result["own"] = [result["own"], *(json.loads(file.read_text(encoding="utf-8"))["own"] for file in others)]
+        return result
 
 
 def _free_ports(count):

@@ -67,10 +67,7 @@ def _work():
         return defenses.AdversarialLogitPairing(model, attack=attack)
 
     backups = each * WORKERS.value - COUNTED.value
-    found = training.steps(defense, steps=STEPS.value, batch=BATCH.value, backups=backups)
-    if found:
-        with open(WORKER.value, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+    training.steps(defense, WORKER.value, steps=STEPS.value, batch=BATCH.value, backups=backups)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ LeNet with M-PGD on random images: one worker on core 0, then two on cores 0 and
 efficiency is the first's median step over the second's.
 """
 
-import json
 import os
 import statistics
 
@@ -61,10 +60,7 @@ def _work():
         attack = attacks.PGD(epsilon=0.3, step_size=0.1, steps=ATTACK_STEPS.value)
         return defenses.MixedMinibatchPGD(model, attack=attack)
 
-    found = training.steps(defense, steps=STEPS.value, batch=BATCH.value)
-    if found:
-        with open(WORKER.value, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+    training.steps(defense, WORKER.value, steps=STEPS.value, batch=BATCH.value)
 
 
 if __name__ == "__main__":

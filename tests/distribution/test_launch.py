@@ -49,7 +49,11 @@ def test_a_mistake_of_the_users_is_not_tried_again(capfd):
 @pytest.mark.parametrize("stopped", [False, True])
 def test_ctrl_c_ends_all_workers(stopped, tmp_path):
     child = f"import os, pathlib, time; pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch(); time.sleep(60)"
-    parent = f"from launch import local; print(local.run([{sys.executable!r}, '-c', {child!r}], workers=2))"
+    # Whoever runs the tests in the background has this signal ignored.
+    parent = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"from launch import local; print(local.run([{sys.executable!r}, '-c', {child!r}], workers=2))"
+    )
     launcher = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     until = time.monotonic() + 30
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
