@@ -67,12 +67,6 @@ class KeepPeriod(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         metrics = {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(metrics["loss"]):
-            # Before the checkpoint: the weights of the period before are the last good ones.
-            raise ValueError(
-                f"training diverged: the loss became {metrics['loss']} before step {self._step}. Lower "
-                "config.optimizer.learning_rate or config.defense.weight, in another --workdir"
-            )
         seconds = self._seconds_before + time.perf_counter() - self._started
         self._history.append({"step": self._step, "seconds": round(seconds, 3), **metrics})
         with self._writer.as_default(step=self._step):
@@ -80,6 +74,25 @@ class KeepPeriod(keras.callbacks.Callback):
                 tf.summary.scalar(f"train/{name}", value)
         self._writer.flush()
         self._checkpoints.save(self._step)
+
+
+class StopIfDiverged(keras.callbacks.Callback):
+    """Ends the run when a period's loss is not finite; before the checkpoint, if it comes before KeepPeriod."""
+
+    def __init__(self, *, start_step):
+        super().__init__()
+        self._step = start_step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"training diverged: the loss became {loss} before step {self._step}. Lower "
+                "config.optimizer.learning_rate or config.defense.weight, in another --workdir"
+            )
 
 
 class Progress(keras.callbacks.Callback):

@@ -58,7 +58,7 @@ class Checkpoints:
         for step in reversed(self.steps()):
             fault = self._fault(step)
             if fault is None:
-                self._tracked.read(self._prefix(step)).assert_consumed()
+                self.read(step)
                 return step
             logging.getLogger("alp_tf").warning(
                 "checkpoint of step %d in %s is damaged (%s); falling back to the one before",
@@ -68,6 +68,10 @@ class Checkpoints:
             )
             self._delete(step)
         return 0
+
+    def read(self, step):
+        """Restores the checkpoint of that step, which is known to be good."""
+        self._tracked.read(self._prefix(step)).assert_consumed()
 
     def steps(self):
         """Steps of the checkpoints there are, oldest first."""

@@ -19,6 +19,8 @@ _OVERRIDE = re.compile(r"-{1,2}config\.([\w.]+)(?:=.*)?", re.DOTALL)
 def run(command, argv=None):
     """Runs a command and exits: 0, or 2 with one line for what the user can put right, or 130 when interrupted.
 
+    An error with an `exit_status` of its own ends with that.
+
     Args:
       command: function of the arguments after the command's name.
       argv: arguments with the command's name first; None for the process's own.
@@ -35,7 +37,8 @@ def run(command, argv=None):
         if os.environ.get("ALP_TF_TRACEBACK"):
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        # A lost worker is no mistake of the user's: what started this one may try again.
+        sys.exit(getattr(error, "exit_status", 2))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)

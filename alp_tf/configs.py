@@ -18,7 +18,7 @@ import inspect
 import ml_collections
 from ml_collections import config_dict
 
-from alp_tf import attacks, datasets, defenses, models, names, optimizers
+from alp_tf import attacks, datasets, defenses, distribution, models, names, optimizers
 
 
 def default():
@@ -75,6 +75,7 @@ def default():
         **_unset(bool, "nesterov"),
     }
     config.train = {"steps": 660, "batch_size": 64, "checkpoint_every": 110, "keep_checkpoints": 2}
+    config.distribution = dict(distribution.DEFAULTS)
     config.evaluation = {"examples": 0, "batch_size": 200, "masking_examples": 100}
     config.evaluation.attacks = {"pgd": attack(epsilon=0.2, step_size=0.01, steps=100)}
     return config
@@ -130,7 +131,8 @@ def check(config, overridden=()):
     _check_least("config.evaluation.examples", config.evaluation.examples, 0)
     _check_least("config.evaluation.batch_size", config.evaluation.batch_size, 1)
     _check_least("config.evaluation.masking_examples", config.evaluation.masking_examples, 0)
-    build_optimizer(config, steps_per_epoch=1)
+    distribution.check(config.distribution, deterministic=config.deterministic)
+    _of_optimizer(optimizers.planned, config, steps_per_epoch=1)
 
 
 def check_fields(config, known, path="config"):
@@ -187,10 +189,14 @@ def build_optimizer(config, *, steps_per_epoch):
     Raises:
       ValueError: a number outside its range, or a schedule whose numbers do not fit together.
     """
+    return _of_optimizer(optimizers.build, config, steps_per_epoch=steps_per_epoch)
+
+
+def _of_optimizer(function, config, *, steps_per_epoch):
     taken = _parameters(names.lookup("defense", config.defense.name, defenses.NAMED))
     # Free training steps several times on each minibatch, and schedules count the optimizer's steps.
     replays = config.defense.replays or taken["replays"].default if "replays" in taken else 1
-    return optimizers.build(
+    return function(
         config.optimizer,
         steps=config.train.steps * replays,
         batch_size=config.train.batch_size,

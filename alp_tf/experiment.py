@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alp_tf import callbacks, checkpoints, configs, datasets, evaluation, files, machine
+from alp_tf import callbacks, checkpoints, configs, datasets, distribution, evaluation, files, machine
 from alp_tf.evaluation import plots
 from alp_tf.workdir import WorkDir
 
@@ -25,11 +25,11 @@ def run(config, path, *, name, overridden=(), command=None):
       command: what the user typed, for results.json.
 
     Returns:
-      The content of results.json.
+      The content of results.json; None for workers other than the chief, who end when it is written.
 
     Raises:
       ValueError: a configuration that cannot be run, or a directory of another one or in which another process works.
-      OSError: files cannot be written.
+      OSError: files cannot be written, or a worker was lost (distribution.WorkerLost).
     """
     configs.check(config, overridden)
     ignored = configs.unused(config)
@@ -42,23 +42,30 @@ def run(config, path, *, name, overridden=(), command=None):
     if finished:
         _log.warning("%s is finished already; its results follow. Another --workdir starts anew", workdir.path)
         return finished
-    with workdir:
-        data, classifier, history = _trained(config, workdir, name)
-        # Before the evaluation, which may need more memory, or time, than there is: what was trained can be used.
-        _save(classifier, workdir)
-        return _evaluated(config, workdir, name, command, data, classifier, history)
+    with distribution.start(config.distribution) as cluster, workdir:
+        data, classifier, history = _trained(config, workdir, name, cluster)
+        if cluster.chief:
+            # Before the evaluation, which may need more memory, or time, than there is: what was trained can be used.
+            _save(classifier, workdir)
+        report = evaluation.evaluate(
+            classifier,
+            data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples),
+            attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
+            batch_size=config.evaluation.batch_size,
+            seed=config.seed,
+            masking_examples=config.evaluation.masking_examples,
+            keep=workdir.evaluation if cluster.chief else None,
+            show_progress=cluster.chief,
+            team=cluster.team,
+        )
+        results = None
+        if cluster.chief:
+            results = _results(config, workdir, name, command, cluster, data, classifier, history, report)
+        cluster.wait_for_chief()
+        return results
 
 
-def _evaluated(config, workdir, name, command, data, classifier, history):
-    report = evaluation.evaluate(
-        classifier,
-        data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples),
-        attacks={label: configs.build_attack(options) for label, options in config.evaluation.attacks.items()},
-        batch_size=config.evaluation.batch_size,
-        seed=config.seed,
-        masking_examples=config.evaluation.masking_examples,
-        keep=workdir.evaluation,
-    )
+def _results(config, workdir, name, command, cluster, data, classifier, history, report):
     results = {
         "config": name,
         "command": command,
@@ -69,6 +76,8 @@ def _evaluated(config, workdir, name, command, data, classifier, history):
         "versions": machine.versions(),
         "machine": machine.description(),
     }
+    if cluster.replicas > 1:
+        results["replicas"] = {"all": cluster.replicas, "backup": cluster.backups, "workers": cluster.workers}
     _draw(config, workdir, data, classifier, history)
     files.write_text(workdir.report_md, _report_markdown(name, config, report, results))
     # Last: where there is a results.json, everything else is there too.
@@ -91,13 +100,16 @@ def train(config, path, *, name):
     configs.check(config)
     workdir = WorkDir(path, default=configs.default())
     if not workdir.trained(config):
-        with workdir:
-            _, classifier, _ = _trained(config, workdir, name)
-            _save(classifier, workdir)
+        with distribution.start(config.distribution) as cluster, workdir:
+            _, classifier, _ = _trained(config, workdir, name, cluster)
+            if cluster.chief:
+                _save(classifier, workdir)
+            cluster.wait_for_chief()
     return callbacks.History.read(workdir.history_jsonl)[-1]["seconds"] if config.train.steps else 0.0
 
 
-def _trained(config, workdir, name):
+def _trained(config, workdir, name, cluster):
+    cluster.batch(config.train.batch_size)
     data = datasets.load(
         config.dataset.name,
         data_dir=config.dataset.data_dir,
@@ -107,12 +119,14 @@ def _trained(config, workdir, name):
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    classifier = configs.build_classifier(config, data)
-    defense = configs.build_defense(config, classifier)
+    with cluster.scope():
+        classifier = configs.build_classifier(config, data)
+        defense = configs.build_defense(config, classifier)
     # A number of test images that there are not is told before anything is written.
     data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples)
-    workdir.claim(config)
-    return data, classifier, _train(config, workdir, name, data, defense)
+    if cluster.chief:
+        workdir.claim(config)
+    return data, classifier, _train(config, workdir, name, data, defense, cluster)
 
 
 def _save(classifier, workdir):
@@ -120,10 +134,13 @@ def _save(classifier, workdir):
         classifier.save(temporary)
 
 
-def _train(config, workdir, name, data, defense):
+def _train(config, workdir, name, data, defense, cluster):
+    """The history of the training; None for workers other than the chief."""
     steps_per_epoch = data.train_examples and data.train_examples // config.train.batch_size
-    defense.compile(optimizer=configs.build_optimizer(config, steps_per_epoch=steps_per_epoch))
-    defense.optimizer.build(defense.trainable_variables)
+    with cluster.scope():
+        defense.compile(optimizer=configs.build_optimizer(config, steps_per_epoch=steps_per_epoch))
+        defense.optimizer.build(defense.trainable_variables)
+    cluster.prepare(defense, image_shape=data.image_shape)
     kept = checkpoints.Checkpoints(
         workdir.checkpoints,
         keep=config.train.keep_checkpoints,
@@ -132,40 +149,54 @@ def _train(config, workdir, name, data, defense):
         **defense.state,
     )
     total, period = config.train.steps, config.train.checkpoint_every
-    step = kept.restore()
-    history = callbacks.History(workdir.history_jsonl, up_to_step=step)
-    if step:
+    step = _restored(kept, cluster)
+    history = callbacks.History(workdir.history_jsonl, up_to_step=step) if cluster.chief else None
+    if step and cluster.chief:
         _log.warning("resuming %s at step %d of %d", workdir.path, step, total)
     while step < total:
-        # Whole periods in one fit; a rest shorter than a period in one of its own.
-        periods = max((total - step) // period, 1)
-        steps = min(period, total - step)
-        defense.fit(
-            data.train_batches(
-                config.train.batch_size,
-                seed=config.seed,
-                start_step=step,
-                augmentation=config.dataset.augmentation,
-            ),
-            steps_per_epoch=steps,
-            epochs=periods,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
+        # Whole periods in one fit; what is left of one, at either end, in one of its own.
+        steps = min(period - step % period, total - step)
+        periods = (total - step) // period if steps == period else 1
+        called = [callbacks.StopIfDiverged(start_step=step)]
+        if cluster.chief:
+            called += [
                 callbacks.Progress(total=total, start_step=step, label=name),
                 callbacks.KeepPeriod(
                     history=history, checkpoints=kept, tensorboard_dir=workdir.tensorboard, start_step=step
                 ),
-            ],
-        )
+                *cluster.callbacks(workdir.tensorboard, start_step=step),
+            ]
+        with cluster.ending_together(start_step=step) as ending:
+            defense.fit(
+                cluster.dataset(
+                    data,
+                    config.train.batch_size,
+                    seed=config.seed,
+                    start_step=step,
+                    augmentation=config.dataset.augmentation,
+                ),
+                steps_per_epoch=steps,
+                epochs=periods,
+                shuffle=False,
+                verbose=0,
+                callbacks=[*called, ending],
+            )
         step += periods * steps
         if step < total and config.optimizer.ema:
             # Keras ends every fit with the averaged weights in place of the trained ones, which the checkpoint kept.
-            step = kept.restore()
+            step = _restored(kept, cluster)
     if total:
         # No fit has done so where the run is resumed after its last step.
         defense.optimizer.finalize_variable_values(defense.trainable_weights)
     return history
+
+
+def _restored(kept, cluster):
+    """The step of the newest good checkpoint, which the chief looks for and all workers restore."""
+    step = cluster.from_chief(kept.restore)
+    if step and not cluster.chief:
+        kept.read(step)
+    return step
 
 
 def _draw(config, workdir, data, classifier, history):

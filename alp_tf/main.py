@@ -41,6 +41,9 @@ def main(arguments):
     workdir = pathlib.Path(flag_values.workdir or f"runs/{name}")
     command = shlex.join(["python", "-m", "alp_tf.main", *arguments])
     results = experiment.run(config, workdir, name=name, overridden=overridden, command=command)
+    if results is None:
+        # Another worker is the chief and says so.
+        return
     print(f"\n{evaluation.Report.from_dict(results)}\n\nReport: {workdir / 'report.md'}")
 
 

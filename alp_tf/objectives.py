@@ -8,6 +8,8 @@ coefficients are meant. Every gradient is finite, also at all-zero logits.
 
 import tensorflow as tf
 
+from alp_tf import replicas
+
 DISTANCES = ("l2", "l1", "huber")
 
 
@@ -64,7 +66,7 @@ def clipped_cross_entropy(per_example, floor, *, form="example"):
     if form == "example":
         return tf.reduce_mean(tf.maximum(per_example, floor))
     rows = tf.cast(tf.shape(per_example)[0], tf.float32)
-    total, rows = _of_all_replicas(tf.reduce_sum(per_example), rows)
+    total, rows = replicas.joined(tf.reduce_sum(per_example), rows)
     return tf.maximum(total / rows, floor)
 
 
@@ -166,15 +168,8 @@ def logit_similarity(logits, *, gamma=1.0, form="norm"):
     _check("form", form, ("norm", "squared"))
     squares = tf.reduce_sum(tf.square(tf.cast(logits, tf.float32) - gamma))
     rows = tf.cast(tf.shape(logits)[0], tf.float32)
-    squares, rows = _of_all_replicas(squares, rows)
+    squares, rows = replicas.joined(squares, rows)
     return (squares if form == "squared" else _safe_sqrt(squares)) / rows
-
-
-def _of_all_replicas(*sums):
-    replicas = tf.distribute.get_replica_context()
-    if replicas is None or replicas.num_replicas_in_sync == 1:
-        return sums
-    return [replicas.all_reduce(tf.distribute.ReduceOp.SUM, part) for part in sums]
 
 
 def _safe_sqrt(squares):

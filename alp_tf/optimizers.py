@@ -59,6 +59,19 @@ def build(options, *, steps, batch_size, steps_per_epoch):
     Raises:
       ValueError: a number outside its range, or numbers that do not fit together.
     """
+    cls, schedule, keywords = planned(options, steps=steps, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
+    return cls(schedule, **keywords)
+
+
+def planned(options, *, steps, batch_size, steps_per_epoch):
+    """What `build` makes, as (class, schedule, keywords): without variables, which would start TensorFlow.
+
+    Args:
+      options, steps, batch_size, steps_per_epoch: see build.
+
+    Raises:
+      ValueError: see build.
+    """
     used = {name: options.get(name) for name in taken(options) if options.get(name) is not None}
     for name, (allowed, says) in _RANGES.items():
         if name in used and not allowed(used[name]):
@@ -73,7 +86,7 @@ def build(options, *, steps, batch_size, steps_per_epoch):
         keywords["global_clipnorm"] = used["clip_norm"]
     if "ema" in used:
         keywords.update(use_ema=True, ema_momentum=used["ema"])
-    return NAMED[used["name"]](schedule, **keywords)
+    return NAMED[used["name"]], schedule, keywords
 
 
 @keras.saving.register_keras_serializable("alp_tf")

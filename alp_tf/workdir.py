@@ -5,8 +5,15 @@ import pathlib
 
 from alp_tf import files, lock
 
-# Where prepared data lie says nothing about the experiment; they may move between runs.
-_PLACE_ONLY = ("dataset.data_dir", "dataset.archives")
+# Where prepared data lie, and how workers find each other, says nothing about the experiment; both may change between
+# runs.
+_PLACE_ONLY = (
+    "dataset.data_dir",
+    "dataset.archives",
+    "distribution.resolver",
+    "distribution.workers",
+    "distribution.timeout_seconds",
+)
 
 
 class WorkDir:

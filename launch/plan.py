@@ -63,8 +63,8 @@ def main(arguments):
     chosen = simulation.recommended(rows, options.minimize)
     if options.backups and not (options.poll_seconds or options.finish_seconds):
         notes.append(
-            "late workers are taken to stop at once. Those of alp_tf end the iteration of their attack and take the "
-            "gradient of the weights first: give these as --poll_seconds and --finish_seconds"
+            "late workers are taken to stop at once. Those of alp_tf end the iteration of their attack first, or the "
+            "gradient of the weights if they are at that: give these as --poll_seconds and --finish_seconds"
         )
     if chosen.backups == options.backups > 0:
         notes.append("the recommended number is the largest that was looked at; try a larger --backups")
@@ -135,7 +135,7 @@ def _flags():
     real("stall_probability", 0.0, "that a worker stalls in a step, and cannot be told to stop, beside the tail")
     real("stall_seconds", 0.0, "mean length of a stall")
     real("poll_seconds", 0.0, "between two looks of a late worker at whether its step is closed: an attack iteration")
-    real("finish_seconds", 0.0, "what a late worker still does after it looked: the gradient of the weights")
+    real("finish_seconds", 0.0, "what a late worker still does after it looked")
     real("parameters", 23_817_352.0, "trained parameters, of 4 bytes each, to be summed")
     real("bandwidth_gbit", 10.0, "Gbit/s of a machine's connection")
     real("latency_us", 50.0, "microseconds of a message")

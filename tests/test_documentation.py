@@ -17,7 +17,6 @@ from tests.conftest import small_classifier
 ROOT = pathlib.Path(__file__).parents[1]
 # Where a checkout holds what it did not come with.
 IGNORED = {"runs", "models", "build", ".git", ".venv", "venv", ".pytest_cache"}
-COMING = "**Not in this version yet.**"
 NOTEBOOKS = ROOT / "experiments" / "notebooks"
 PAGES = sorted(page for page in ROOT.rglob("*.md") if not IGNORED & {*page.relative_to(ROOT).parts})
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -51,7 +50,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
     for target in re.findall(r"\]\(((?!https?:)[^)\s]+)\)", without_code(text)):
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
-        if not file.exists() and (COMING in text or NOTEBOOKS in file.parents and not NOTEBOOKS.exists()):
+        if not file.exists() and NOTEBOOKS in file.parents and not NOTEBOOKS.exists():
             continue
         assert file.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in anchors(file), f"{page.name} links to {target}; there are {anchors(file)}"
@@ -61,7 +60,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
 def test_files_that_are_named_are_there(page):
     text = page.read_text(encoding="utf-8")
     for path in re.findall(r"`((?:alp_tf|docs|experiments|launch|tests)/[\w./-]+\.\w+)[`:]", text):
-        assert (ROOT / path).exists() or COMING in text or "NAME" in path, f"{page.name} names {path}"
+        assert (ROOT / path).exists() or "NAME" in path, f"{page.name} names {path}"
 
 
 def commands_in(text):
@@ -74,8 +73,6 @@ def commands_in(text):
 def test_commands_have_these_flags_fields_and_files(page):
     text = page.read_text(encoding="utf-8")
     for name, arguments in commands_in(text):
-        if COMING in text and any("distribution" in argument for argument in arguments):
-            continue
         if name == "main":
             check_main(arguments)
         else:

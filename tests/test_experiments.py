@@ -187,7 +187,7 @@ def test_imagenet_is_evaluated_and_trained_at_kannans_parameters(path):
 
 def rows_of_the_page():
     for line in PAGE.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
         names = re.findall(r"`(\w+\.py)`", line)
         if line.startswith("|") and names:
             yield names, cells
@@ -216,6 +216,26 @@ def test_the_pages_figures_and_coefficients_are_the_files(name, cells):
         assert defense.label_smoothing == float(coefficient[2])
     elif coefficient:
         assert defense.weight == float(coefficient[2])
+
+
+def first_rows_with_figures():
+    found = {}
+    for names, cells in rows_of_the_page():
+        figures = [re.match(r"\d+(?:\.\d+)?(?= |$)", cell) for cell in cells[3:]]
+        if any(figures):
+            found.setdefault(names[0], [figure and figure[0] for figure in figures])
+    return found.items()
+
+
+@pytest.mark.parametrize(("name", "figures"), first_rows_with_figures(), ids=lambda value: str(value)[:40])
+def test_each_figure_is_that_of_its_column(name, figures):
+    text = " ".join(ast.get_docstring(ast.parse((ROOT / "experiments" / name).read_text())).split())
+    shafahi = ("clean", "PGD-20", "PGD-50", "PGD-200", "CW-20", "CW-50", "CW-200")
+    for column, figure in zip(
+        shafahi if len(figures) == 7 else ("white box", "black box", "clean"), figures, strict=True
+    ):
+        if figure:
+            assert (f"{column} {figure}" if len(figures) == 7 else f"{figure} % {column}") in text, (column, figure)
 
 
 def test_every_defence_can_be_tried_on_the_digits():

@@ -6,6 +6,7 @@ import typing
 import keras
 import tensorflow as tf
 
+from alp_tf import replicas
 from alp_tf.attacks import base, classifier
 
 
@@ -129,7 +130,7 @@ class APGD(base.GradientAttack):
             period_is_over = state.in_period == periods[state.period]
             return index + 1, tf.cond(period_is_over, lambda: self._checked(state, periods), lambda: state)
 
-        _, state = tf.while_loop(
+        _, state = replicas.while_loop(
             lambda index, _: index < self.steps, step, (tf.constant(0), state), parallel_iterations=1
         )
         found = tf.where(base.pixelwise(state.fooled), state.found, state.best_point)

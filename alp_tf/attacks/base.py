@@ -14,6 +14,7 @@ import weakref
 import keras
 import tensorflow as tf
 
+from alp_tf import replicas
 from alp_tf.attacks import classifier, losses
 from alp_tf.threat_model import ThreatModel
 
@@ -233,7 +234,7 @@ def strongest_restart(run, restarts, seed):
     first = run(tf.random.fold_in(seed, 0))
     if restarts == 1:
         return first[0]
-    return tf.while_loop(lambda i, _: i < restarts, again, (tf.constant(1), first), parallel_iterations=1)[1][0]
+    return replicas.while_loop(lambda i, _: i < restarts, again, (tf.constant(1), first), parallel_iterations=1)[1][0]
 
 
 def pixelwise(values):

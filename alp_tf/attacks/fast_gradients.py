@@ -60,6 +60,21 @@ def logits_function(model):
     return lambda images: (fast if _agrees(model, original, images.shape[1:]) else original)(images)
 
 
+def try_out(model, shape):
+    """Compares the fast gradient with the original's now, for replicas that cannot do so while they train.
+
+    Args:
+      model: keras.Model.
+      shape: (height, width, channels) of its images.
+    """
+
+    def original(images):
+        return tf.cast(model(images, training=False), tf.float32)
+
+    if _substitutes(model):
+        _agrees(model, original, tf.TensorShape(shape))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Substitute:
     """An affine layer's `call` with another gradient.
@@ -105,7 +120,8 @@ def _substitutes(model):
     # TensorFlow brings fast routines of its own to other devices, and replicas trace in threads that share the layers.
     if tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"):
         return []
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync > 1 and len(strategy.extended.worker_devices) > 1:
         return []
     # Keras has no public way to the layers of layers.
     found = (_substitute(layer) for layer in model._flatten_layers())
@@ -274,6 +290,9 @@ def _agrees(model, original, shape):
         return False
     known = _CHECKED.setdefault(model, {})
     key = tuple(shape)
+    if key not in known and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        # Trying it writes variables, in which all replicas would have to join.
+        return False
     if key not in known:
         # Leaves all graphs that are being traced; inside TensorFlow 1's there is no way out, and so no answer.
         with tf.init_scope():

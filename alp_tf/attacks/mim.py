@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from alp_tf import replicas
 from alp_tf.attacks import base, classifier
 from alp_tf.threat_model import check_radius
 
@@ -55,7 +56,7 @@ class MIM(base.GradientAttack):
 
             def run(seed):
                 start = self.threat_model.random_start(images, seed) if self.random_start else images
-                _, points, _ = tf.while_loop(
+                _, points, _ = replicas.while_loop(
                     lambda index, *_: index < self.steps,
                     move,
                     (tf.constant(0), start, tf.zeros_like(images)),

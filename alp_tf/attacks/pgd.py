@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from alp_tf import replicas
 from alp_tf.attacks import base, classifier
 from alp_tf.threat_model import check_radius
 
@@ -95,7 +96,7 @@ class _Climb:
 
     def _loop(self, body, state):
         # One iteration at a time: overlapping them would only multiply the memory, each needs the one before.
-        return tf.while_loop(
+        return replicas.while_loop(
             lambda index, *_: index < self.attack.steps, body, (tf.constant(0), *state), parallel_iterations=1
         )
 

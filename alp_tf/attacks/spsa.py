@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from alp_tf import replicas
 from alp_tf.attacks import base, classifier, losses
 
 
@@ -71,5 +72,5 @@ class SPSA(base.Attack):
         ahead = lead(start)
         zeros = tf.zeros_like(images)
         state = (tf.constant(0), start, zeros, zeros, (start, ahead >= 0, ahead))
-        state = tf.while_loop(lambda index, *_: index < self.steps, step, state, parallel_iterations=1)
+        state = replicas.while_loop(lambda index, *_: index < self.steps, step, state, parallel_iterations=1)
         return state[-1][0]

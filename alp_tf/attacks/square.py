@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from alp_tf import replicas
 from alp_tf.attacks import base, classifier, losses
 
 # After so many of 10,000 queries the share of changed pixels is that part of `p_init` (the paper's appendix B).
@@ -84,7 +85,7 @@ class Square(base.Attack):
                     lowest = tf.tensor_scatter_nd_update(lowest, places, tf.gather(found, better))
                     return index + 1, tf.tensor_scatter_nd_update(points, places, tf.gather(proposed, better)), lowest
 
-                state = tf.while_loop(
+                state = replicas.while_loop(
                     lambda index, _, lowest, last=last: (index < last) & tf.reduce_any(lowest > 0),
                     query,
                     (tf.constant(first), *state[1:]),

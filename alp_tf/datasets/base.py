@@ -34,7 +34,7 @@ class Source(abc.ABC):
         """Number of classes."""
         return len(self.class_names)
 
-    def train_batches(self, batch_size, *, seed, start_step=0, augmentation="none"):
+    def train_batches(self, batch_size, *, seed, start_step=0, augmentation="none", rows=None):
         """Endless shuffled batches; a run that starts at step n sees what an uninterrupted run saw from step n on.
 
         Args:
@@ -42,6 +42,8 @@ class Source(abc.ABC):
           seed: int; every epoch has its own order under it, and every image its own augmentation.
           start_step: batches already consumed.
           augmentation: a name in datasets.AUGMENTATIONS, or such an object.
+          rows: (first, one past the last) of each batch, where others are for other workers and need not be decoded;
+            None for all.
 
         Returns:
           tf.data.Dataset of (float32 images in [0, 1], int32 labels).
@@ -52,8 +54,9 @@ class Source(abc.ABC):
         change = augmentations.chosen(augmentation)
         if batch_size < 1 or (self.train_examples is not None and batch_size > self.train_examples):
             raise ValueError(f"batch_size is {batch_size}; {self.name} has {self.train_examples} training images")
+        rows = rows or (0, batch_size)
         if change is None:
-            return self._unchanged(batch_size, seed, start_step).prefetch(2)
+            return self._unchanged(batch_size, seed, start_step, rows).prefetch(2)
 
         def example(position, place):
             image, label = self._read(place, training=True)
@@ -64,8 +67,8 @@ class Source(abc.ABC):
             # Bicubic interpolation overshoots at edges.
             return tf.ensure_shape(tf.clip_by_value(image, 0.0, 1.0), self.image_shape), label
 
-        numbered = self._train_places(batch_size, seed, start_step).enumerate(start_step * batch_size)
-        return _mapped(numbered, example).batch(batch_size, drop_remainder=True).prefetch(2)
+        numbered = self._numbered(batch_size, seed, start_step, rows)
+        return _mapped(numbered, example).batch(rows[1] - rows[0], drop_remainder=True).prefetch(2)
 
     def test_batches(self, batch_size, *, examples=None):
         """The test set in its fixed order.
@@ -85,9 +88,19 @@ class Source(abc.ABC):
             raise ValueError(f"examples is {examples}; {self.name} has {self.test_examples} test images (0 means all)")
         return self._batches(self._test_places().take(count), batch_size, training=False).prefetch(2)
 
-    def _unchanged(self, batch_size, seed, start_step):
-        """Training batches without augmentation."""
-        return self._batches(self._train_places(batch_size, seed, start_step), batch_size, training=True)
+    def _unchanged(self, batch_size, seed, start_step, rows):
+        """Those rows of training batches without augmentation."""
+        places = self._numbered(batch_size, seed, start_step, rows).map(lambda _, place: place)
+        return self._batches(places, rows[1] - rows[0], training=True)
+
+    def _numbered(self, batch_size, seed, start_step, rows):
+        """Places of those rows of each batch, with their positions in the run: tf.data.Dataset of (int64, place)."""
+        numbered = self._train_places(batch_size, seed, start_step).enumerate(start_step * batch_size)
+        if rows == (0, batch_size):
+            return numbered
+        return numbered.filter(
+            lambda position, _: (position % batch_size >= rows[0]) & (position % batch_size < rows[1])
+        )
 
     def _batches(self, places, batch_size, *, training):
         def example(place):
@@ -183,8 +196,11 @@ class Dataset(Rows):
 
     # One look-up a batch instead of one an image.
 
-    def _unchanged(self, batch_size, seed, start_step):
-        return self._train_rows(batch_size, seed, start_step).map(functools.partial(self._gathered, training=True))
+    def _unchanged(self, batch_size, seed, start_step, rows):
+        def batch(order):
+            return self._gathered(order[slice(*rows)], training=True)
+
+        return self._train_rows(batch_size, seed, start_step).map(batch)
 
     def _batches(self, places, batch_size, *, training):
         rows = places.batch(batch_size, drop_remainder=training)

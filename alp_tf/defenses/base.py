@@ -13,6 +13,7 @@ backward pass. A new defence is a small class that says which examples it trains
             return {"my_penalty": self.weight * f(logits["clean"], logits["adversarial"])}
 """
 
+import dataclasses
 import inspect
 import random
 import re
@@ -20,7 +21,7 @@ import re
 import keras
 import tensorflow as tf
 
-from alp_tf import objectives, threat_model
+from alp_tf import objectives, replicas, threat_model
 from alp_tf.attacks import classifier as contract
 from alp_tf.defenses import clipping
 
@@ -44,6 +45,7 @@ class Defense(keras.Model):
         [0, 1]: none at first, then more and more. Without a ramp they are there in full once the delay is over.
       evaluation_attack: attack whose accuracy `evaluate` and validation report, or None.
       seed: fixes noise and attacks, together with the optimizer's step count: a resumed run repeats them exactly.
+      quorum: who counts in a step of several replicas, see alp_tf.replicas; None, as at first, for all. No option.
 
     Raises:
       ValueError: an option outside its range.
@@ -51,6 +53,7 @@ class Defense(keras.Model):
 
     trains_on = ("clean",)
     penalty_names = ()
+    quorum = None
 
     def __init__(
         self,
@@ -174,10 +177,14 @@ class Defense(keras.Model):
         noise_seed, attack_seed = self._step_seeds()
         if self.noise:
             images = self._noisy(images, noise_seed)
-        examples = self.examples(images, labels, attack_seed)
+        with replicas.ending_early(self.quorum):
+            examples = self.examples(images, labels, attack_seed)
         targets = self.targets(labels, classes, attack_seed)
-        loss, terms, logits, _ = self.descend(examples, targets, sample_weight)
-        return self._report(images, likeliest(targets), sample_weight, loss, terms, logits)
+        examples, targets, sample_weight, images = replicas.cut_short(
+            self.quorum, [examples, targets, sample_weight, images]
+        )
+        found = self.descend(examples, targets, sample_weight)
+        return self._report(images, likeliest(targets), sample_weight, found)
 
     def descend(self, examples, targets, sample_weight):
         """One forward pass, one backward pass and one step of the optimizer.
@@ -188,28 +195,31 @@ class Defense(keras.Model):
           sample_weight: float32 [batch] or None.
 
         Returns:
-          loss: float32 scalar.
-          terms: its parts by name.
-          logits: by name, float32 [batch, classes].
-          gradient: of the loss by all examples, float32 [examples * batch, height, width, channels]; what nobody uses
-            of it is not computed.
+          Descent.
         """
+        with replicas.counting(self.quorum) as step:
+            return self._descend(step, examples, targets, sample_weight)
+
+    def _descend(self, step, examples, targets, sample_weight):
         joined = tf.concat([examples[name] for name in self.trains_on], 0)
         with tf.GradientTape() as tape:
             tape.watch(joined)
-            logits, *others = (self._by_example(tf.cast(output, tf.float32)) for output in self.forward(joined))
+            with replicas.held_back(self.classifier.non_trainable_variables) as updates:
+                outputs, added = self.forward(joined), self.classifier.losses
+            logits, *others = (self._by_example(tf.cast(output, tf.float32)) for output in outputs)
             cross_entropies = self._cross_entropies(targets, logits, sample_weight)
             terms = {"cross_entropy": self.classification_loss(cross_entropies)}
             terms.update(self._scheduled(self.penalties(logits, *others)))
-            loss = tf.add_n([*terms.values(), *(tf.cast(term, tf.float32) for term in self.classifier.losses)])
-            # The optimizer sums over replicas; dividing makes that the gradient of the joined batch.
-            shared = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = self.optimizer.scale_loss(shared)
+            loss = tf.add_n([*terms.values(), *(tf.cast(term, tf.float32) for term in added)])
+            # The optimizer sums over replicas.
+            scaled = self.optimizer.scale_loss(step.share(loss))
         weights = self.trainable_weights
         gradients, slope = tape.gradient(scaled, (weights, joined))
+        gradients = step.only_counted(gradients)
         gradients = clipping.clipped_over_replicas(self.optimizer, gradients)
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        return loss, terms, logits, slope
+        updates.apply(step)
+        return Descent(loss, terms, logits, slope, step.weight)
 
     def test_step(self, data):
         """Plain cross-entropy and accuracy on the images as they come; no noise, no smoothing."""
@@ -220,7 +230,7 @@ class Defense(keras.Model):
         if self.evaluation_attack is not None:
             adversarial = self.evaluation_attack(self.classifier, images, labels, seed=self.seed)
             logits["adversarial"] = tf.cast(self.classifier(adversarial, training=False), tf.float32)
-        return self._report(images, labels, sample_weight, loss, {"cross_entropy": loss}, logits)
+        return self._report(images, labels, sample_weight, Descent(loss, {"cross_entropy": loss}, logits))
 
     def make_train_function(self, force=False):
         """Keras' train function, with the checks that run inside the graph turned into readable errors."""
@@ -324,18 +334,46 @@ class Defense(keras.Model):
             return values
         return {name: losses * sample_weight for name, losses in values.items()}
 
-    def _report(self, images, labels, sample_weight, loss, terms, logits):
-        rows = tf.shape(labels)[0]
+    def _report(self, images, labels, sample_weight, found):
+        rows = tf.cast(tf.shape(labels)[0], tf.float32)
+        loss, terms = found.loss, found.terms
+        if found.counted is not None:
+            counts = found.counted > 0
+            rows *= found.counted
+            each = tf.ones_like(labels, tf.float32) if sample_weight is None else sample_weight
+            sample_weight = found.counted * each
+            # Also a loss that is no number weighs nothing.
+            loss, terms = tf.nest.map_structure(lambda value: tf.where(counts, value, 0.0), (loss, terms))
         self._loss_tracker.update_state(loss, sample_weight=rows)
         for name, value in terms.items():
             self._means[name].update_state(value, sample_weight=rows)
-        for name, values in logits.items():
+        for name, values in found.logits.items():
             correct = tf.argmax(values, -1, tf.int32) == labels
             self._means[f"{name}_accuracy"].update_state(correct, sample_weight=sample_weight)
-        measured = {*terms, *(f"{name}_accuracy" for name in logits)}
-        first = next(iter(logits.values()))
+        measured = {*found.terms, *(f"{name}_accuracy" for name in found.logits)}
+        first = next(iter(found.logits.values()))
         logs = self.compute_metrics(images, labels, first, sample_weight=sample_weight)
         return {name: value for name, value in logs.items() if name not in self._means or name in measured}
+
+
+@dataclasses.dataclass(frozen=True)
+class Descent:
+    """What one optimizer step came to.
+
+    Attributes:
+      loss: float32 scalar.
+      terms: its parts by name.
+      logits: by name, float32 [batch, classes].
+      gradient: of the loss by all examples, float32 [examples * batch, height, width, channels]; what nobody uses of it
+        is not computed.
+      counted: float32 scalar, 1 if this replica counts in the step and 0 if not; None where all do.
+    """
+
+    loss: tf.Tensor
+    terms: dict
+    logits: dict
+    gradient: tf.Tensor | None = None
+    counted: tf.Tensor | None = None
 
 
 def likeliest(targets):

@@ -67,11 +67,11 @@ class FreeAdversarialTraining(base.Defense):
         perturbation = self._start(images, start_seed)
         for _ in range(self.replays):
             adversarial = self._threat_model.project(images + perturbation, images)
-            loss, terms, logits, slope = self.descend({"adversarial": adversarial}, targets, sample_weight)
+            found = self.descend({"adversarial": adversarial}, targets, sample_weight)
             size = self.epsilon if self.step_size is None else self.step_size
-            step = size * self._threat_model.ascent_direction(slope)
+            step = size * self._threat_model.ascent_direction(found.gradient)
             perturbation = tf.clip_by_value(perturbation + step, -self.epsilon, self.epsilon)
-            logs = self._report(images, base.likeliest(targets), sample_weight, loss, terms, logits)
+            logs = self._report(images, base.likeliest(targets), sample_weight, found)
         self._keep(perturbation)
         return logs
 

@@ -25,6 +25,7 @@ def evaluate(
     masking_examples=100,
     keep=None,
     show_progress=True,
+    team=None,
 ):
     """Measures the accuracy of a model on images as they are and under attack, and whether it masks its gradients.
 
@@ -43,6 +44,8 @@ def evaluate(
       masking_examples: images for the tests for masked gradients (see evaluation.masking); 0 leaves them out.
       keep: directory in which every finished batch is kept; the same call, interrupted at any moment, goes on there.
       show_progress: show bars with the time left.
+      team: workers of a cluster, all of whom make this call and share its batches, as distribution.Cluster.team; only
+        the first then needs `keep`. None for this process alone.
 
     Example:
       >>> import keras
@@ -76,7 +79,8 @@ def evaluate(
     settings = {"attacks": attacks, "protocol": protocol, "seed": seed, "batch size": batch_size}
     settings["draws"] = getattr(model, "samples", None)
     store = kept.Kept(keep, kept.identity(model, images, labels, **settings)) if keep else None
-    run = Run(model, images, labels, batch_size=batch_size, seed=seed, show_progress=show_progress, keep=store)
+    shown = {"show_progress": show_progress, "keep": store}
+    run = Run(model, images, labels, batch_size=batch_size, seed=seed, team=team, **shown)
     if not run.clean.any():
         warnings.warn(
             f"none of the {len(labels)} images is classified correctly as it is, so none was attacked: are the labels "

@@ -33,6 +33,24 @@ class Outcome:
 _COSTS = ("seconds", "forward", "backward")
 
 
+class Alone:
+    """One process that has nobody to share its batches with; also what the workers of a cluster have to offer.
+
+    Attributes:
+      number, index: how many workers there are, and which this is; all of them make the same calls.
+    """
+
+    number, index = 1, 0
+
+    def everyones(self, arrays):
+        """What each worker has brought, {name: array}, in their order."""
+        return [arrays]
+
+    def chiefs(self, arrays):
+        """What worker 0 has brought."""
+        return arrays
+
+
 class Run:
     """The images of one evaluation, in memory, and which of them are classified correctly as they are.
 
@@ -43,7 +61,7 @@ class Run:
       clean_top5: the same for the five largest logits.
     """
 
-    def __init__(self, model, images, labels, *, batch_size, seed, show_progress, keep=None):
+    def __init__(self, model, images, labels, *, batch_size, seed, show_progress, keep=None, team=None):
         """Classifies the images.
 
         Args:
@@ -52,7 +70,8 @@ class Run:
           batch_size: images attacked at a time.
           seed: int.
           show_progress: whether bars are shown.
-          keep: kept.Kept, or None.
+          keep: kept.Kept, or None; of several workers that of the first counts.
+          team: workers who share the batches of each attack, see Alone; None for this process alone.
 
         Raises:
           ValueError: logits that are not finite, probabilities instead of logits, or a randomised model.
@@ -62,6 +81,7 @@ class Run:
         self._batch_size, self._show_progress = batch_size, show_progress
         self._predict = inputs.logits_of(self.model, images.shape[1:])
         self._kept = keep or kept.Kept(None)
+        self._team = team or Alone()
         everything = np.arange(len(labels))
         logits = np.concatenate([self._predict(images[rows]) for rows in self._chunks(everything)])
         randomised = isinstance(model, wrappers.EOT)
@@ -72,8 +92,10 @@ class Run:
             _check_logits(logits)
             _check_deterministic(self._predict, images[:batch_size])
         self.logits = self._kept.same("model", logits, randomised=randomised)
-        self.clean = self.logits.argmax(-1) == labels
-        self.clean_top5 = _among_five(self.logits, labels)
+        clean = {"1": self.logits.argmax(-1) == labels, "5": _among_five(self.logits, labels)}
+        # One opinion on who is to be attacked: the devices of workers may differ in the last bit.
+        clean = self._team.chiefs(clean)
+        self.clean, self.clean_top5 = clean["1"], clean["5"]
 
     def attack(self, name, attack, standing, *, label=None):
         """Attacks the images that stand, run by run; those that fall take no part in the next run.
@@ -97,8 +119,8 @@ class Run:
     def _one_run(self, key, index, attack, label, total):
         rows = np.flatnonzero(total.stands)
         chunks = self._chunks(rows)
-        done = self._kept.load(key)
-        if done is not None and np.array_equal(done["rows"], rows):
+        done = self._team.chiefs(self._kept.load(key) or {})
+        if done and np.array_equal(done["rows"], rows):
             total.stands, total.top5, total.hit = done["stands"], done["top5"], done["hit"]
             total.seconds, total.forward, total.backward = (done[field].item() for field in _COSTS)
             first = int(done["batches"])
@@ -109,18 +131,33 @@ class Run:
         with progress.bar(
             len(rows), label, "image", shown=self._show_progress, initial=first * self._batch_size
         ) as bar:
-            for batch, chunk in enumerate(chunks[first:], first):
-                began, before = time.perf_counter(), wrappers.passes(self.model)
-                seed = tf.random.fold_in(base.as_seed(self.seed), batch)
-                # The first run is the attack without restarts, image for image.
-                seed = tf.random.fold_in(seed, index) if index else seed
-                self._one_batch(attack, chunk, seed, total)
-                after = wrappers.passes(self.model)
-                total.forward += after[0] - before[0]
-                total.backward += after[1] - before[1]
+            # A batch for each worker at a time.
+            for batch in range(first, len(chunks), self._team.number):
+                began = time.perf_counter()
+                shared = chunks[batch : batch + self._team.number]
+                found = self._one_batch_each(attack, index, batch, shared, total)
+                for chunk, part in zip(shared, found, strict=False):
+                    total.stands[chunk], total.top5[chunk], total.hit[chunk] = part["stands"], part["top5"], part["hit"]
+                    total.forward += part["passes"][0].item()
+                    total.backward += part["passes"][1].item()
                 total.seconds += time.perf_counter() - began
-                self._kept.save(key, {**vars(total), "rows": rows, "batches": batch + 1})
-                bar.update(len(chunk))
+                self._kept.save(key, {**vars(total), "rows": rows, "batches": batch + len(shared)})
+                bar.update(sum(map(len, shared)))
+
+    def _one_batch_each(self, attack, index, first, chunks, total):
+        """What came of the batches from number `first` on, of which each worker attacks one."""
+        own = self._team.index
+        if own >= len(chunks):
+            return self._team.everyones({})
+        before = wrappers.passes(self.model)
+        # Of the batch and not of the worker: it does not matter how many there are.
+        seed = tf.random.fold_in(base.as_seed(self.seed), first + own)
+        # The first run is the attack without restarts, image for image.
+        seed = tf.random.fold_in(seed, index) if index else seed
+        self._one_batch(attack, chunks[own], seed, total)
+        passes = np.subtract(wrappers.passes(self.model), before)
+        each = {name: getattr(total, name)[chunks[own]] for name in ("stands", "top5", "hit")}
+        return self._team.everyones({**each, "passes": passes})
 
     def _one_batch(self, attack, rows, seed, total):
         labels = self.labels[rows]

@@ -26,6 +26,9 @@ def text():
         *(_agreement(name) for name in MODELS),
         *(_autoattack(name) for name in MODELS),
         _memory(),
+        _stragglers(),
+        _scaling(),
+        _fifty_three(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -140,6 +143,73 @@ def _memory():
             ),
         ]
     )
+
+
+def _stragglers():
+    results = _load("stragglers")
+    if results is None:
+        return ""
+    rows = [
+        [row["side"], *(f"{row[name]:.3f}" for name in ("median", "p95", "longest")), _counted(row["counted"])]
+        for row in results["rows"]
+    ]
+    return "\n\n".join(
+        [
+            "## Stragglers and backup replicas",
+            f"LeNet with ALP and an attack of {results['attack_steps']} steps, {results['batch']} images a worker, "
+            f"{results['steps']} steps a run; all workers are processes of this machine, which has fewer cores than "
+            f"they are. The slower one sleeps {results['delay']:g} s in each step's attack; the stopped one, another "
+            f"every time, is stopped (SIGSTOP) {results['stops']} times for {results['stop']:g} s. "
+            f"`{results['command']}`, {_versions(results)}.",
+            markdown_table.joined(
+                ["cluster", "median step, s", "95 % of steps, s", "longest, s", "steps in which each counted"], rows
+            ),
+            markdown_table.joined(
+                ["medians", "ratio"], [[says, f"{ratio:.3f}"] for says, ratio in results["ratios"].items()]
+            ),
+        ]
+    )
+
+
+def _scaling():
+    results = _load("scaling")
+    if results is None:
+        return ""
+    rows = [[str(row["workers"]), f"{row['median']:.3f}"] for row in results["rows"]]
+    return "\n\n".join(
+        [
+            "## Weak scaling from one worker to two",
+            f"LeNet with M-PGD and an attack of {results['attack_steps']} steps, {results['batch']} images a worker, "
+            f"one core each; medians of {results['rounds']} rounds of {results['steps']} steps. One worker's step "
+            f"takes {results['efficiency']:.3f} times as long as two workers' of twice the images. "
+            f"`{results['command']}`, {_versions(results)}.",
+            markdown_table.joined(["workers", "median step, s"], rows),
+        ]
+    )
+
+
+def _fifty_three():
+    results = _load("fifty_three")
+    if results is None:
+        return ""
+    (row,) = results["rows"]
+    replicas = len(row["counted"])
+    return "\n\n".join(
+        [
+            "## As many replicas as Kannan's",
+            f"{replicas} replicas in {results['workers']} processes, each of which splits its CPU into logical "
+            f"devices; LeNet with ALP, {results['batch']} images a replica, {results['steps']} steps and five before "
+            f"them. In every step {results['counted']} of the {replicas} counted: {sum(row['counted']):,} gradients in "
+            f"all, of each replica {_counted(row['counted'])}. The last step's loss was {row['loss']:.3f}. "
+            f"`{results['command']}`, {_versions(results)}.",
+        ]
+    )
+
+
+def _counted(counts):
+    if not counts:
+        return "all"
+    return f"{min(counts)} to {max(counts)}" if len(counts) > 10 else ", ".join(map(str, counts))
 
 
 def _load(name):

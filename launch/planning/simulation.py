@@ -84,7 +84,7 @@ class Stopping:
 
     Attributes:
       poll_seconds: between two looks at whether the step is closed; an iteration of the attack.
-      finish_seconds: what it still does when it has seen that: the gradient of the weights.
+      finish_seconds: what it still does when it has seen that.
     """
 
     poll_seconds: float = 0.0

@@ -124,6 +124,11 @@ DEFENSES = {
     ),
     "free": (defenses.FreeAdversarialTraining, {"epsilon": 0.1, "replays": 2}, None),
     "TRADES": (defenses.Trades, {"attack": ATTACK}, lambda y, c, a: XENT(y, c) + 6.0 * kl(c, a)),
+    "TRADES, KL": (
+        defenses.Trades,
+        {"attack": attacks.PGD(epsilon=0.1, step_size=0.04, steps=3, loss="kl"), "weight": 2.0},
+        lambda y, c, a: XENT(y, c) + 2.0 * kl(c, a),
+    ),
     "VAT": (
         defenses.VirtualAdversarialTraining,
         {"epsilon": 0.5, "weight": 3.0},
@@ -140,7 +145,7 @@ DEFENSES = {
 
 
 # Their own tests hold the images they craft against the paper.
-CRAFT_THEIR_OWN = ("VAT", "step l.l.", "fast", "ensemble")
+CRAFT_THEIR_OWN = ("TRADES, KL", "VAT", "step l.l.", "fast", "ensemble")
 RELATIVES = ("TRADES", *CRAFT_THEIR_OWN)
 
 
@@ -190,7 +195,7 @@ CLASSIFIERS = {"sequential": small_classifier, "functional": functional_classifi
 
 
 # What differs in the loss alone does not have to meet every kind of model.
-OTHER_FORMS = ("M-PGD, sum", "ALP, L1 sum", "mixup, per example", "clipped, batch")
+OTHER_FORMS = ("TRADES, KL", "M-PGD, sum", "ALP, L1 sum", "mixup, per example", "clipped, batch")
 LOSS_ALONE = (*OTHER_FORMS, *RELATIVES, "CLP", "batch-wise LSQ", "similarity", "label smoothing", "clipped")
 MODELS = [(name, kind) for name in DEFENSES for kind in CLASSIFIERS if kind == "sequential" or name not in LOSS_ALONE]
 STEPS = [(name, ATTACK) for name, (_, _, reference) in DEFENSES.items() if reference]
