@@ -80,7 +80,8 @@ def tidy(notebook):
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
             if "text" in output:
-                output.text = BAR.sub("", output.text).lstrip("\n")
+                # Commands end their lines as terminals do.
+                output.text = BAR.sub("", output.text.replace("\r\n", "\n")).lstrip("\n")
             picture = output.get("data", {}).get("image/png")
             if picture:
                 output.data["image/png"] = base64.b64encode(_smaller(base64.b64decode(picture))).decode()
