@@ -38,7 +38,11 @@ setuptools.setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest", "pytest-xdist", "hypothesis", "foolbox>=3.3.4", "ruff", "pyyaml", "kubernetes-validate"],
+        "test": [
+            *("pytest", "pytest-xdist", "hypothesis", "foolbox>=3.3.4", "ruff", "pyyaml", "kubernetes-validate"),
+            # The notebooks run in the tests; Pillow comes with matplotlib.
+            *("nbformat", "nbclient", "ipykernel"),
+        ],
         # For clients that speak gRPC, and the tests of them; exporting needs none of it.
         "serving": ["tensorflow-serving-api"],
         "notebooks": ["jupyterlab", "nbclient"],

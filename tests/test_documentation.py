@@ -17,7 +17,6 @@ from tests.conftest import small_classifier
 ROOT = pathlib.Path(__file__).parents[1]
 # Where a checkout holds what it did not come with.
 IGNORED = {"runs", "models", "build", ".git", ".venv", "venv", ".pytest_cache"}
-NOTEBOOKS = ROOT / "experiments" / "notebooks"
 PAGES = sorted(page for page in ROOT.rglob("*.md") if not IGNORED & {*page.relative_to(ROOT).parts})
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 MODULES = sorted(path for path in (ROOT / "alp_tf").rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
@@ -50,8 +49,6 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
     for target in re.findall(r"\]\(((?!https?:)[^)\s]+)\)", without_code(text)):
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
-        if not file.exists() and NOTEBOOKS in file.parents and not NOTEBOOKS.exists():
-            continue
         assert file.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in anchors(file), f"{page.name} links to {target}; there are {anchors(file)}"
 

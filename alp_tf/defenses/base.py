@@ -284,6 +284,9 @@ class Defense(keras.Model):
         images = tf.cast(images, tf.float32)
         labels = contract.class_labels(labels)
         classes = contract.number_of_classes(self.classifier, images.shape)
+        if not self.built:
+            # Nothing else calls the defence itself in `fit`, and Keras saves what is built: weights, and optimizers.
+            self(keras.KerasTensor((None, *images.shape[1:]), "float32"))
         checks = [_assert_within("pixels", images, 0.0, 1.0), _assert_within("labels", labels, 0, classes - 1)]
         with tf.control_dependencies(checks):
             images, labels = tf.identity(images), tf.identity(labels)

@@ -1,5 +1,6 @@
 """Figures: training curves, and a strip of clean images, adversarial images and what was added."""
 
+import keras
 import numpy as np
 
 from alp_tf.evaluation.canvas import BLUE, GREEN, GREY, ORANGE, figure, save, show_image
@@ -11,8 +12,12 @@ def training_curves(path, rows):
 
     Args:
       path: PNG to write.
-      rows: what callbacks.History holds.
+      rows: what callbacks.History holds, or what `fit` of a defence returned.
+
+    Raises:
+      ValueError: a `fit` that did not know its steps beforehand.
     """
+    rows = _rows(rows) if isinstance(rows, keras.callbacks.History) else rows
     drawn, (left, right) = figure(10, 3.6, columns=2)
     steps = [row["step"] for row in rows]
     for name, colour, label in (
@@ -82,6 +87,18 @@ def accuracy_bars(path, rows, robust_label):
     axis.set_yticks(range(0, 101, 20))
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=2, frameon=False)
     save(drawn, path)
+
+
+def _rows(fitted):
+    """Of a finished `fit`, a row for each epoch, without what validation and other callbacks added."""
+    steps = fitted.params["steps"]
+    if steps is None:
+        raise ValueError("fit did not know how many steps an epoch has: give it steps_per_epoch")
+    own = [name for name in fitted.history if not name.startswith("val_") and name != "learning_rate"]
+    return [
+        {"step": (epoch + 1) * steps, **{name: fitted.history[name][index] for name in own}}
+        for index, epoch in enumerate(fitted.epoch)
+    ]
 
 
 def _marker(rows):

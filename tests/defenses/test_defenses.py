@@ -266,6 +266,25 @@ def test_fit_evaluate_predict_save_and_load(name, kind, batch, tmp_path):
         assert again[0] == pytest.approx(again[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["functional", "subclass"])
+def test_what_was_only_fitted_is_saved_whole(kind, batch, tmp_path):
+    defense = build("LSQ", CLASSIFIERS[kind]())
+    defense.compile("adam")
+    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True)
+    defense.fit(*batch, batch_size=8, callbacks=[best], verbose=0)
+    defense.save(tmp_path / "robust.keras")
+    steps = int(defense.optimizer.iterations)
+    weights = defense.classifier.get_weights()
+    restored = keras.models.load_model(tmp_path / "robust.keras", custom_objects={"Subclassed": Subclassed})
+    assert int(restored.optimizer.iterations) == steps > 0
+    for found, wanted in zip(restored.classifier.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    defense.fit(*batch, batch_size=8, verbose=0)
+    defense.load_weights(tmp_path / "best.weights.h5")
+    for found, wanted in zip(defense.classifier.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", ["ALP", "batch-wise LSQ", "VAT"])
 def test_mixed_precision(name, policy, batch):
