@@ -1,7 +1,8 @@
-"""A run killed at random moments ends with the very weights of a run left alone."""
+"""A run killed, or told to end, at random moments ends with the very weights of a run left alone."""
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,21 @@ def periods_done(workdir):
     return len(history.read_text().splitlines()) if history.exists() else 0
 
 
+def rows_of(workdir):
+    return [json.loads(line) for line in (workdir / "history.jsonl").read_text().splitlines()]
+
+
+def told_to_end(process, workdir):
+    """Sends SIGTERM; the step that was kept."""
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, output[-3000:]
+    step = int(re.search(r"told to end \(SIGTERM\). Step (\d+) was the last, and is kept", output)[1])
+    assert (workdir / "checkpoints" / f"step-{step}.index").exists()
+    assert rows_of(workdir)[-1]["step"] == step
+    return step
+
+
 def weights(workdir):
     return keras.models.load_model(workdir / "model.keras").get_weights()
 
@@ -59,20 +75,22 @@ def left_alone(tmp_path_factory):
     return workdir
 
 
-def test_killed_at_random_moments_the_run_ends_with_the_same_weights(left_alone, tmp_path):
+def test_killed_or_told_to_end_at_random_moments_the_run_ends_with_the_same_weights(left_alone, tmp_path):
     expected = left_alone
     seed = random.randrange(10**6)
     print(f"kill moments from seed {seed}")
     moments = random.Random(seed)
     workdir = tmp_path / "killed"
     reached = [0]
-    # Three kills in training, each a little later in the run, and one about its end, in evaluation or writing.
-    for more in (moments.randint(1, 4), moments.randint(1, 4), moments.randint(1, 4), PERIODS):
+    # Three times in training, each a little later in the run, and once about its end, in evaluation or writing.
+    for number, more in enumerate([*(moments.randint(1, 4) for _ in range(3)), PERIODS]):
         process = start(workdir)
         target = min(reached[-1] + more, PERIODS)
         while process.poll() is None and periods_done(workdir) < target:
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 3 if target == PERIODS else 0.3))
+        if number == 1:
+            ended_at = told_to_end(process, workdir)
         process.send_signal(signal.SIGKILL)
         process.wait()
         reached.append(periods_done(workdir))
@@ -80,8 +98,10 @@ def test_killed_at_random_moments_the_run_ends_with_the_same_weights(left_alone,
     output = finish(start(workdir))
     for found, wanted in zip(weights(workdir), weights(expected), strict=True):
         np.testing.assert_array_equal(found, wanted)
+    # The period in which it was told to end has two rows.
     rows = [
-        [json.loads(line) for line in (path / "history.jsonl").read_text().splitlines()] for path in (workdir, expected)
+        [row for row in rows_of(path) if (row["step"] - 1) // 10 != (ended_at - 1) // 10]
+        for path in (workdir, expected)
     ]
     for found, wanted in zip(*rows, strict=True):
         assert {**found, "seconds": 0} == {**wanted, "seconds": 0}
