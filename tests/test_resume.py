@@ -1,8 +1,9 @@
-"""A run killed at random moments ends with the very weights of a run left alone."""
+"""A run killed, or told to end, at random moments ends with the very weights of a run left alone."""
 
 import json
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -42,18 +43,22 @@ def finish(process):
     return output
 
 
-def kill_once(done, process, longest_wait):
-    """Kills it some moments after that is done; its output."""
+def send_once(done, process, longest_wait, number=signal.SIGKILL):
+    """Sends it a signal some moments after that is done; its output."""
     while process.poll() is None and not done():
         time.sleep(0.005)
     time.sleep(random.uniform(0, longest_wait))
-    process.send_signal(signal.SIGKILL)
-    return process.communicate()[0]
+    process.send_signal(number)
+    return process.communicate(timeout=120)[0]
 
 
 def periods_done(workdir):
     history = workdir / "history.jsonl"
     return len(history.read_text().splitlines()) if history.exists() else 0
+
+
+def rows_of(workdir):
+    return [json.loads(line) for line in (workdir / "history.jsonl").read_text().splitlines()]
 
 
 def weights(workdir):
@@ -73,32 +78,40 @@ def damage_the_newest_checkpoint(workdir):
     return newest
 
 
-def test_killed_at_random_moments_the_run_ends_with_the_same_weights(tmp_path):
+def test_killed_or_told_to_end_at_random_moments_the_run_ends_with_the_same_weights(tmp_path):
     expected, workdir = tmp_path / "left_alone", tmp_path / "killed"
     # Beside each other: a start takes longer than its share of the training.
     left_alone = start(expected)
     seed = random.randrange(10**6)
     print(f"kill moments from seed {seed}")
     random.seed(seed)
-    reached = [0]
-    for least in (1, 2):
-        # Twice in training. After the second there are two checkpoints.
-        wanted = reached[-1] + random.randint(least, 4)
-        kill_once(lambda wanted=wanted: periods_done(workdir) >= wanted, start(workdir), 0.1)
-        reached.append(periods_done(workdir))
+    # Told to end in training.
+    wanted = random.randint(1, 4)
+    process = start(workdir)
+    output = send_once(lambda: periods_done(workdir) >= wanted, process, 0.1, signal.SIGTERM)
+    assert process.returncode == 143, output[-3000:]
+    ended_at = int(re.search(r"told to end \(SIGTERM\). Step (\d+) was the last, and is kept", output)[1])
+    assert (workdir / "checkpoints" / f"step-{ended_at}.index").exists()
+    assert rows_of(workdir)[-1]["step"] == ended_at
+    # Killed in training, with two checkpoints at least.
+    reached = [periods_done(workdir)]
+    send_once(lambda: periods_done(workdir) >= reached[0] + random.randint(2, 4), start(workdir), 0.1)
+    reached.append(periods_done(workdir))
     damaged = damage_the_newest_checkpoint(workdir)
     # It costs a period and nothing else. This kill is in the evaluation, or while figures and reports are written.
     model, started = workdir / "model.keras", time.time()
-    output = kill_once(lambda: model.exists() and model.stat().st_mtime > started, start(workdir), 3)
+    output = send_once(lambda: model.exists() and model.stat().st_mtime > started, start(workdir), 3)
     assert f"step {damaged}" in output
     assert "falling back" in output
-    print(f"periods done at each kill: {reached}")
+    print(f"told to end at step {ended_at}; periods done then and when killed: {reached}")
     output = finish(start(workdir))
     finish(left_alone)
     for found, wanted in zip(weights(workdir), weights(expected), strict=True):
         np.testing.assert_array_equal(found, wanted)
+    # The period in which it was told to end has two rows.
     rows = [
-        [json.loads(line) for line in (path / "history.jsonl").read_text().splitlines()] for path in (workdir, expected)
+        [row for row in rows_of(path) if (row["step"] - 1) // 10 != (ended_at - 1) // 10]
+        for path in (workdir, expected)
     ]
     for found, wanted in zip(*rows, strict=True):
         assert {**found, "seconds": 0} == {**wanted, "seconds": 0}

@@ -193,14 +193,18 @@ def _fifty_three():
     if results is None:
         return ""
     (row,) = results["rows"]
-    replicas = len(row["counted"])
+    replicas = results["counted"] + results["backups"]
+    idle = len(row["counted"]) - replicas
+    padding = f" ({idle} more replicas fill the last process up and never count)" if idle else ""
     return "\n\n".join(
         [
             "## As many replicas as Kannan's",
             f"{replicas} replicas in {results['workers']} processes, each of which splits its CPU into logical "
-            f"devices; LeNet with ALP, {results['batch']} images a replica, {results['steps']} steps and five before "
-            f"them. In every step {results['counted']} of the {replicas} counted: {sum(row['counted']):,} gradients in "
-            f"all, of each replica {_counted(row['counted'])}. The last step's loss was {row['loss']:.3f}. "
+            f"devices{padding}; LeNet with ALP, {results['batch']} images a replica, {results['steps']} steps and five "
+            f"before them. In every step {results['counted']} of the {replicas} counted: {sum(row['counted']):,} "
+            f"gradients in all, of each replica {_counted(row['counted'][:replicas])}. After a first step the weights "
+            f"differed by at most {row['difference']:.1g} from those of one process that made it with the rows of the "
+            f"{row['first_counted']} that counted; the largest change of a weight was {row['largest_step']:.1g}. "
             f"`{results['command']}`, {_versions(results)}.",
         ]
     )

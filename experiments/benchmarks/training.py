@@ -14,7 +14,7 @@ from alp_tf import datasets, distribution, models
 _FIRST = 5
 
 
-def steps(make_defense, path, *, steps, batch, backups=0, stamps=False):
+def steps(make_defense, path, *, steps, batch, backups=0, competing=None, stamps=False, timeout=120, before=None):
     """Trains on random images, and writes {"seconds": of each step, "counted": of each replica or None, "loss": of the
     last}, and with stamps {"own": seconds of each step until this worker had its gradient}.
 
@@ -25,10 +25,14 @@ def steps(make_defense, path, *, steps, batch, backups=0, stamps=False):
       steps: how many are timed.
       batch: images a replica.
       backups: replicas that need not count.
+      competing: replicas that may count, where there are more than are wanted: the others wait until a step is closed.
       stamps: whether each worker takes the time at which it has its gradient, which costs a little.
+      timeout: seconds in which all workers must have started.
+      before: function of the cluster, which all call first; what it returns for the chief is written as well.
     """
-    fields = {**distribution.DEFAULTS, "strategy": "multi_worker", "backup_replicas": backups, "timeout_seconds": 120}
-    with distribution.start(fields) as cluster:
+    fields = {"strategy": "multi_worker", "backup_replicas": backups, "timeout_seconds": timeout}
+    with distribution.start({**distribution.DEFAULTS, **fields}) as cluster:
+        more = before(cluster) if before else {}
         keras.utils.set_random_seed(0)
         with cluster.scope():
             model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
@@ -39,15 +43,17 @@ def steps(make_defense, path, *, steps, batch, backups=0, stamps=False):
         timer = _Timer(f"{path}.begun" if cluster.chief else None)
         if stamps:
             defense.quorum = timer
+        if competing:
+            let_wait(cluster, competing)
         fitted = defense.fit(
-            cluster.dataset(_random_images(), batch * (cluster.replicas - cluster.backups), seed=0),
+            cluster.dataset(random_images(), batch * (cluster.replicas - cluster.backups), seed=0),
             steps_per_epoch=_FIRST + steps,
             epochs=1,
             verbose=0,
             callbacks=[timer],
         )
-        counted = cluster.quorum.take_counts().tolist() if cluster.quorum else None
-        found = {"seconds": timer.seconds[_FIRST:], "counted": counted, "loss": fitted.history["loss"][-1]}
+        counted = cluster.quorum.take_counts().astype(int).tolist() if cluster.quorum else None
+        found = {"seconds": timer.seconds[_FIRST:], "counted": counted, "loss": fitted.history["loss"][-1], **more}
         if stamps:
             found["own"] = timer.own[_FIRST:]
         written = pathlib.Path(path if cluster.chief else f"{path}.{cluster.index}")
@@ -55,7 +61,22 @@ def steps(make_defense, path, *, steps, batch, backups=0, stamps=False):
         cluster.wait_for_chief()
 
 
-def _random_images():
+def let_wait(cluster, competing):
+    """Keeps the tickets of several workers for the first so many replicas; after Cluster.prepare."""
+    desk = cluster.quorum._desk
+    take = desk.take
+
+    def take_if_competing(step, replica):
+        if replica < competing:
+            return take(step, replica)
+        desk._store.read(f"{desk._run}/{step}/closed", cluster.timeout)
+        return None
+
+    desk.take = take_if_competing
+
+
+def random_images():
+    """A datasets.Source of noise, 28x28x1."""
     rng = np.random.default_rng(0)
     images = rng.uniform(size=(4096, 28, 28, 1)).astype(np.float32)
     data = tf.data.Dataset.from_tensor_slices((images, rng.integers(0, 10, len(images))))

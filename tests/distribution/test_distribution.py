@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -290,9 +291,14 @@ ARGUMENTS = [
 ]
 
 
-def launched(workdir):
+# A worker without a launcher, which others do not have to wait for long.
+WORKER = ["--config.distribution.strategy=multi_worker", "--config.distribution.timeout_seconds=5"]
+
+
+def launched(workdir, *more):
+    command = [sys.executable, "-m", "launch.local", "--workers=2", "--restarts=8", "--", *ARGUMENTS, *more]
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.local", "--workers=2", "--restarts=8", "--", *ARGUMENTS, f"--workdir={workdir}"],
+        [*command, f"--workdir={workdir}"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -313,10 +319,27 @@ def workers_of(launcher):
     return sorted(int(pid) for pid in found.stdout.split())
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The work directory of two workers whom nobody disturbed."""
+    workdir = tmp_path_factory.mktemp("runs") / "alone"
+    launcher = launched(workdir)
+    output, _ = launcher.communicate(timeout=900)
+    assert launcher.returncode == 0, output[-3000:]
+    return workdir
+
+
+def check_weights(workdir, expected):
+    weights = [keras.models.load_model(path / "model.keras").get_weights() for path in (workdir, expected)]
+    for found, wanted in zip(*weights, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    measured = [json.loads((path / "results.json").read_text())["evaluations"] for path in (workdir, expected)]
+    for found, wanted in zip(*measured, strict=True):
+        assert {**found, "seconds": 0} == {**wanted, "seconds": 0}
+
+
 @pytest.mark.slow
-def test_a_run_whose_workers_are_killed_five_times_ends_with_the_weights_of_one_left_alone(tmp_path):
-    undisturbed = launched(tmp_path / "alone")
-    assert undisturbed.wait(timeout=900) == 0, undisturbed.stdout.read()[-3000:]
+def test_a_run_whose_workers_are_killed_five_times_ends_with_the_weights_of_one_left_alone(undisturbed, tmp_path):
     seed = random.randrange(10**6)
     print(f"victims from seed {seed}")
     moments = random.Random(seed)
@@ -337,12 +360,25 @@ def test_a_run_whose_workers_are_killed_five_times_ends_with_the_weights_of_one_
     assert launcher.returncode == 0, output[-3000:]
     assert output.count("was ended by SIGKILL") == 5
     assert "restart 5 of 8" in output
-    weights = [keras.models.load_model(path / "model.keras").get_weights() for path in (workdir, tmp_path / "alone")]
-    for found, wanted in zip(*weights, strict=True):
-        np.testing.assert_array_equal(found, wanted)
-    for found, wanted in zip(periods(workdir), periods(tmp_path / "alone"), strict=True):
+    check_weights(workdir, undisturbed)
+    for found, wanted in zip(periods(workdir), periods(undisturbed), strict=True):
         assert {**found, "seconds": 0} == {**wanted, "seconds": 0}
-    assert (workdir / "results.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_that_is_told_to_end_costs_no_step(victim, undisturbed, tmp_path):
+    workdir = tmp_path / "told"
+    launcher = launched(workdir)
+    while launcher.poll() is None and len(periods(workdir)) < 3:
+        time.sleep(0.02)
+    os.kill(workers_of(launcher)[victim], signal.SIGTERM)
+    output, _ = launcher.communicate(timeout=900)
+    assert launcher.returncode == 0, output[-3000:]
+    step = int(re.search(rf"worker {victim} was told to end \(SIGTERM\). Step (\d+) was the last", output)[1])
+    assert f"[launch] worker {victim} was told to end (SIGTERM)" in output
+    assert f"at step {step} of 60" in output
+    check_weights(workdir, undisturbed)
 
 
 @pytest.mark.slow
@@ -356,3 +392,56 @@ def test_a_worker_that_stops_answering_is_named_in_time_and_the_job_goes_on(vict
     assert launcher.returncode == 0, output[-3000:]
     assert f"worker {1 - victim} lost worker {victim}, which ended, stopped or was cut off" in output
     assert "restart 1 of 8" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_that_stops_in_the_evaluation_is_named_in_time_and_the_evaluation_goes_on(victim, tmp_path):
+    workdir = tmp_path / "evaluates"
+    launcher = launched(
+        workdir,
+        "--config.train.steps=5",
+        "--config.evaluation.examples=360",
+        "--config.evaluation.batch_size=4",
+        "--config.evaluation.attacks.pgd.steps=100",
+        "--config.distribution.timeout_seconds=10",
+    )
+    while launcher.poll() is None and not list((workdir / "evaluation").glob("pgd*")):
+        time.sleep(0.02)
+    os.kill(workers_of(launcher)[victim], signal.SIGSTOP)
+    stopped = time.monotonic()
+    lines = []
+    for line in launcher.stdout:
+        lines.append(line)
+        if "restart 1 of 8" in line:
+            assert time.monotonic() - stopped < 2 * 10 + 10
+    assert launcher.wait() == 0, "".join(lines)[-3000:]
+    assert f"worker {1 - victim} lost worker {victim}, which ended, stopped or was cut off" in "".join(lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "status", "message"),
+    [
+        ("index", 2, "this is worker 5, but its cluster has 2 of them"),
+        ("port", 2, "worker 0 .* cannot open its port"),
+        ("absent", 75, "worker 0 .* waited 5 s for worker 1 "),
+    ],
+)
+def test_a_wrong_cluster_ends_the_command_in_time(case, status, message):
+    addresses = [f"localhost:{free_port()}" for _ in range(2)]
+    with socket.socket() as other:
+        if case == "port":
+            other.bind(("", int(addresses[0].split(":")[1])))
+            other.listen()
+        done = subprocess.run(
+            [sys.executable, "-m", "alp_tf.main", *ARGUMENTS, *WORKER],
+            cwd=ROOT,
+            env={**os.environ, "TF_CONFIG": place(addresses, 5 if case == "index" else 0)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == status, done.stderr[-3000:]
+    assert re.search(message, done.stderr)
