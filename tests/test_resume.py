@@ -95,7 +95,8 @@ def test_killed_or_told_to_end_at_random_moments_the_run_ends_with_the_same_weig
     assert rows_of(workdir)[-1]["step"] == ended_at
     # Killed in training, with two checkpoints at least.
     reached = [periods_done(workdir)]
-    send_once(lambda: periods_done(workdir) >= reached[0] + random.randint(2, 4), start(workdir), 0.1)
+    wanted = reached[0] + random.randint(2, 4)
+    send_once(lambda: periods_done(workdir) >= wanted, start(workdir), 0.1)
     reached.append(periods_done(workdir))
     damaged = damage_the_newest_checkpoint(workdir)
     # It costs a period and nothing else. This kill is in the evaluation, or while figures and reports are written.
