@@ -25,7 +25,7 @@ _LOSSES = (
     tf.errors.FailedPreconditionError,
 )
 _TASK = re.compile(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)(?!/device)")
-_COLLECTIVE = ("Collective", "coordination", "Connection", "heartbeat")
+_COLLECTIVE = ("collective", "coordination", "connection", "heartbeat")
 
 
 @contextlib.contextmanager
@@ -234,7 +234,7 @@ class Cluster:
 
 
 def _is_loss(error):
-    return isinstance(error, _LOSSES) or any(word in str(error) for word in _COLLECTIVE)
+    return isinstance(error, _LOSSES) or any(word in str(error).lower() for word in _COLLECTIVE)
 
 
 def _none(fields):
