@@ -25,6 +25,8 @@ _LOSSES = (
     tf.errors.FailedPreconditionError,
 )
 _TASK = re.compile(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)(?!/device)")
+# Of the first one lost; the path of the message may name others, who only passed it on.
+_REPORTED = re.compile(r"reported from /job:(\w+)(?:/replica:0)?/task:(\d+)")
 _COLLECTIVE = ("collective", "coordination", "connection", "heartbeat")
 
 
@@ -212,7 +214,8 @@ class Cluster:
         timer.daemon = True
         timer.start()
         message = error.message or type(error).__name__
-        tasks = {f"{job} {task}" for job, task in _TASK.findall(message)} - {self.name}
+        named = _REPORTED.findall(message) or _TASK.findall(message)
+        tasks = {f"{job} {task}" for job, task in named} - {self.name}
         if not tasks and not self.chief and "CoordinationService" in message:
             # It lives in the chief, to whom all send their heartbeats.
             tasks = {self.chief_name}
