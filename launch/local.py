@@ -205,7 +205,7 @@ def _ended(status):
         return "was told to end (SIGTERM)"
     if status < 0:
         return f"was ended by {signal.Signals(-status).name}"
-    return "has lost another worker" if status == _LOST else f"failed with exit status {status}"
+    return "ended because of another worker" if status == _LOST else f"failed with exit status {status}"
 
 
 def _say(text):

@@ -25,7 +25,9 @@ _LOSSES = (
     tf.errors.FailedPreconditionError,
 )
 _TASK = re.compile(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)(?!/device)")
-_COLLECTIVE = ("Collective", "coordination", "Connection", "heartbeat")
+# Of the first one lost; the path of the message may name others, who only passed it on.
+_REPORTED = re.compile(r"reported from /job:(\w+)(?:/replica:0)?/task:(\d+)")
+_COLLECTIVE = ("collective", "coordination", "connection", "heartbeat")
 
 
 @contextlib.contextmanager
@@ -212,7 +214,8 @@ class Cluster:
         timer.daemon = True
         timer.start()
         message = error.message or type(error).__name__
-        tasks = {f"{job} {task}" for job, task in _TASK.findall(message)} - {self.name}
+        named = _REPORTED.findall(message) or _TASK.findall(message)
+        tasks = {f"{job} {task}" for job, task in named} - {self.name}
         if not tasks and not self.chief and "CoordinationService" in message:
             # It lives in the chief, to whom all send their heartbeats.
             tasks = {self.chief_name}
@@ -234,7 +237,7 @@ class Cluster:
 
 
 def _is_loss(error):
-    return isinstance(error, _LOSSES) or any(word in str(error) for word in _COLLECTIVE)
+    return isinstance(error, _LOSSES) or any(word in str(error).lower() for word in _COLLECTIVE)
 
 
 def _none(fields):

@@ -1,12 +1,15 @@
-"""Workers that share an evaluation come to the results of one process, batch by batch."""
+"""What workers tell each other: their shares of an evaluation, and who counts in a step."""
 
+import fnmatch
 import threading
+import time
 
 import keras
 import numpy as np
 import pytest
 
 from alp_tf import attacks, evaluation
+from alp_tf.distribution import quorum
 from alp_tf.evaluation import run
 from tests.conftest import small_classifier
 
@@ -82,3 +85,43 @@ def test_a_team_finds_what_one_process_finds_and_goes_on_where_one_stopped(batch
         assert found[0] == expected[0]
         for name, verdicts in expected[1].items():
             np.testing.assert_array_equal(found[1][name], verdicts)
+
+
+class Keys(dict):
+    """The coordination service, for workers that are all in this process."""
+
+    timeout = 5
+
+    def insert(self, key, value):
+        new = key not in self
+        self.setdefault(key, value)
+        return new
+
+    def read(self, key, seconds, *, missing=None):
+        until = time.monotonic() + seconds
+        while key not in self and time.monotonic() < until:
+            time.sleep(0.001)
+        return self.get(key, missing)
+
+    def delete(self, directory):
+        for key in fnmatch.filter(list(self), f"{directory}/*"):
+            del self[key]
+
+
+def test_each_step_has_its_tickets_which_neither_later_steps_nor_another_run_meet(monkeypatch):
+    keys = Keys()
+    # Each worker counts its quorums; here all are in one process.
+    monkeypatch.setattr(quorum, "_QUORUMS", iter([0, 0, 0, 1, 1, 1]))
+    for _ in range(2):
+        workers = [
+            quorum.Quorum(quorum.SharedDesk(keys, chief=index == 0), needed=2, local=1, replicas=3)
+            for index in range(3)
+        ]
+        for step in range(4):
+            order = [(step + each) % 3 for each in range(3)]
+            assert [workers[index]._claim(index) for index in order] == [1, 1, 0]
+            assert not any(fnmatch.filter(keys, f"*/{step - 1}/*")), keys
+        for worker in workers:
+            worker.end()
+    # Of each run its name, and the last step's two tickets and end.
+    assert len(keys) == 2 * (1 + 3)
