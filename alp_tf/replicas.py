@@ -168,11 +168,16 @@ def held_back(variables):
 
 
 class Updates:
-    """What `held_back` holds back."""
+    """What `held_back` holds back.
+
+    Attributes:
+      losses: what layers added to the loss meanwhile; Keras gives their regularisers' terms outside of the context.
+    """
 
     def __init__(self, scope, variables):
         self._scope = scope
         self._variables = variables
+        self.losses = () if scope is None else scope.losses
 
     def apply(self, step):
         """Writes it, moving averages and other floats as their mean over the replicas that count.
