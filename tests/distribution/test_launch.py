@@ -14,12 +14,15 @@ from launch import local
 LOSES = """
 import json, os, pathlib, signal, sys, time
 worker = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-print("working", worker, len(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]))
-lost = pathlib.Path(sys.argv[1]) / "lost"
+print("working", worker, len(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]), flush=True)
+there, lost = (pathlib.Path(sys.argv[1]) / name for name in ("there", "lost"))
 if not lost.exists():
     if worker == 1:
+        while not there.exists():
+            time.sleep(0.01)
         lost.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    there.touch()
     while not lost.exists():
         time.sleep(0.01)
     time.sleep(0.3)
