@@ -27,7 +27,8 @@ def text():
         *(_autoattack(name) for name in MODELS),
         _memory(),
         _stragglers(),
-        _scaling(),
+        _scaling("scaling"),
+        _scaling("scaling_pgd40"),
         _fifty_three(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -171,14 +172,14 @@ def _stragglers():
     )
 
 
-def _scaling():
-    results = _load("scaling")
+def _scaling(name):
+    results = _load(name)
     if results is None:
         return ""
     rows = [[str(row["workers"]), f"{row['median']:.3f}"] for row in results["rows"]]
     return "\n\n".join(
         [
-            "## Weak scaling from one worker to two",
+            f"## Weak scaling from one worker to two, PGD-{results['attack_steps']}",
             f"LeNet with M-PGD and an attack of {results['attack_steps']} steps, {results['batch']} images a worker, "
             f"one core each; medians of {results['rounds']} rounds of {results['steps']} steps. One worker's step "
             f"takes {results['efficiency']:.3f} times as long as two workers' of twice the images. "
