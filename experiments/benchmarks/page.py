@@ -5,10 +5,16 @@ python experiments/benchmarks/page.py
 
 import json
 import pathlib
+import sys
 
 from alp_tf import markdown_table
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Not installed with the package.
+sys.path.append(str(ROOT))
+
+from launch import plan  # noqa: E402
+
 RESULTS = ROOT / "experiments" / "results" / "benchmarks"
 PAGE = ROOT / "docs" / "benchmarks.md"
 MODELS = {"mnist_mpgd": "adversarially trained LeNet (M-PGD)", "mnist_lsq": "logit-squeezed LeNet"}
@@ -30,6 +36,7 @@ def text():
         _scaling("scaling"),
         _scaling("scaling_pgd40"),
         _fifty_three(),
+        _plan(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -207,6 +214,22 @@ def _fifty_three():
             f"differed by at most {row['difference']:.1g} from those of one process that made it with the rows of the "
             f"{row['first_counted']} that counted; the largest change of a weight was {row['largest_step']:.1g}. "
             f"`{results['command']}`, {_versions(results)}.",
+        ]
+    )
+
+
+def _plan():
+    results = _load("clusters")
+    if results is None:
+        return ""
+    table = plan.check(RESULTS / "clusters.json", simulated_steps=20_000, seed=0)
+    return "\n\n".join(
+        [
+            "## What the planner predicts of these clusters",
+            "`python -m launch.plan --check=experiments/results/benchmarks/clusters.json`, from the seconds that each "
+            "worker took for its own gradient; the clusters are those of the table of a slow worker, in its order. "
+            f"`{results['command']}`, {_versions(results)}.",
+            table,
         ]
     )
 
