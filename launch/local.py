@@ -105,7 +105,7 @@ class _Job:
 
     def start(self, command, workers, cores):
         """Starts all workers."""
-        addresses = [f"localhost:{port}" for port in _free_ports(workers)]
+        addresses = [f"localhost:{port}" for port in free_ports(workers)]
         for worker in range(workers):
             place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
             process = subprocess.Popen(
@@ -174,7 +174,8 @@ def _print_lines(worker, stream):
                 print(f"[{worker}] {part}", flush=True)
 
 
-def _free_ports(count):
+def free_ports(count):
+    """So many ports of this machine that nobody has at the moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

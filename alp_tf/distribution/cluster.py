@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import logging
 import os
 import re
 import threading
@@ -13,8 +12,6 @@ from tensorflow.python.eager import context
 from alp_tf.attacks import fast_gradients
 from alp_tf.distribution import keras_fit, options, peers, preemption, quorum, store, team
 from alp_tf.distribution.counted import Counted
-
-_log = logging.getLogger("alp_tf")
 
 # What TensorFlow raises when a worker is gone, depending on what it was just waiting for.
 _LOSSES = (

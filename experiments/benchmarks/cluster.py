@@ -3,13 +3,16 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Not installed with the package.
+sys.path.append(str(ROOT))
+
+from launch import local  # noqa: E402
 
 
 def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=3600):
@@ -29,7 +32,7 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
     """
     with tempfile.TemporaryDirectory() as directory:
         found = pathlib.Path(directory) / "found.json"
-        addresses = [f"localhost:{port}" for port in _free_ports(workers)]
+        addresses = [f"localhost:{port}" for port in local.free_ports(workers)]
         processes, logs = [], []
         for worker in range(workers):
             place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
@@ -64,14 +67,3 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
             others = [pathlib.Path(f"{found}.{worker}") for worker in range(1, workers)]
             result["own"] = [result["own"], *(json.loads(file.read_text(encoding="utf-8"))["own"] for file in others)]
         return result
-
-
-def _free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("localhost", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -81,4 +81,4 @@ def test_cores_and_commands_that_do_not_fit_are_told():
 
 
 def test_each_worker_gets_a_port_of_its_own():
-    assert len(set(local._free_ports(20))) == 20
+    assert len(set(local.free_ports(20))) == 20
