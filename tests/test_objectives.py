@@ -130,6 +130,31 @@ def test_gradient_of_the_batch_norm_is_the_paper_formula():
 
 
 @pytest.mark.parametrize(
+    ("objective", "limit"),
+    [
+        (objectives.logit_squeezing, lambda rows: np.sqrt(0.9)),
+        (objectives.batch_logit_squeezing, lambda rows: np.sqrt(0.9 * rows)),
+    ],
+)
+@pytest.mark.parametrize("rows", [5, 128])
+def test_from_a_certain_weight_on_no_logits_are_better_than_zero_ones(objective, limit, rows):
+    rng = np.random.default_rng(rows)
+    labels = rng.integers(0, 10, rows)
+    best = np.eye(10, dtype=np.float32)[labels] - 0.1
+    others = rng.normal(size=(20, rows, 10)).astype(np.float32)
+    others += rng.uniform(0, 30, size=(20, 1, 1)).astype(np.float32) * best
+
+    def gains(logits, weight):
+        cross_entropy = tf.reduce_mean(objectives.cross_entropy(tf.constant(labels), logits))
+        return np.log(10) - float(cross_entropy + weight * objective(logits))
+
+    assert gains(0.05 * best, 0.9 * limit(rows)) > 1e-4
+    for logits in [best, *others]:
+        for scale in (0.05, 0.5, 5):
+            assert gains(scale * logits, 1.001 * limit(rows)) < 1e-6
+
+
+@pytest.mark.parametrize(
     "call",
     [
         lambda z: objectives.logit_pairing(z, z, distance="l3"),

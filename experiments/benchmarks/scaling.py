@@ -3,9 +3,12 @@
     python experiments/benchmarks/scaling.py --output=scaling.json
 
 LeNet with M-PGD on random images: one worker on core 0, then two on cores 0 and 1, each with --batch images. The
-efficiency is the first's median step over the second's.
+efficiency is the first's median step over the second's. What two busy cores take from each other is measured beside it:
+two processes at once, a core each, each a whole cluster by itself, that have nothing to say to each other. No way of
+joining workers can be better than they.
 """
 
+import concurrent.futures
 import os
 import statistics
 
@@ -17,6 +20,8 @@ BATCH = flags.DEFINE_integer("batch", 64, "images a worker")
 ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 7, "steps of the training attack")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "how often each is run, in turn")
 OUTPUT = flags.DEFINE_string("output", None, "JSON file for the table")
+
+_ALONE, _APART, _TOGETHER = "one worker", "two processes that are not joined", "two workers"
 
 
 def main(_):
@@ -31,21 +36,35 @@ def main(_):
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise ValueError("two cores are needed")
-    seconds = {1: [], 2: []}
+
+    def median_step(workers, cores):
+        found = cluster.measured(__file__, workers, options, cores=[{core} for core in cores])
+        return statistics.median(found["seconds"])
+
+    def apart():
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return statistics.mean(pool.map(lambda core: median_step(1, [core]), cores))
+
+    sides = {
+        _ALONE: lambda: median_step(1, cores),
+        _APART: apart,
+        _TOGETHER: lambda: median_step(2, cores),
+    }
+    seconds = {side: [] for side in sides}
     for _ in range(ROUNDS.value):
-        for workers, all_of_them in seconds.items():
-            found = cluster.measured(__file__, workers, options, cores=[{core} for core in cores])
-            all_of_them.append(statistics.median(found["seconds"]))
-    medians = {workers: statistics.median(values) for workers, values in seconds.items()}
-    efficiency = medians[1] / medians[2]
-    rows = [{"workers": workers, "median": medians[workers], "of_rounds": seconds[workers]} for workers in seconds]
-    print("| workers | median step, s |\n|---:|---:|")
+        for side, run in sides.items():
+            seconds[side].append(run())
+    medians = {side: statistics.median(values) for side, values in seconds.items()}
+    efficiency = medians[_ALONE] / medians[_TOGETHER]
+    of_cores = medians[_ALONE] / medians[_APART]
+    rows = [{"side": side, "median": medians[side], "of_rounds": seconds[side]} for side in sides]
+    print("| | median step, s |\n|---|---:|")
     for row in rows:
-        print(f"| {row['workers']} | {row['median']:.3f} |")
-    print(f"\nefficiency {efficiency:.3f}")
+        print(f"| {row['side']} | {row['median']:.3f} |")
+    print(f"\nefficiency {efficiency:.3f}, of processes that are not joined {of_cores:.3f}")
     conditions = {name: flags.FLAGS[name].value for name in ("steps", "batch", "attack_steps", "rounds")}
     packages = ["tensorflow", "keras", "alp_tf"]
-    record.write(OUTPUT.value, rows=rows, packages=packages, efficiency=efficiency, **conditions)
+    record.write(OUTPUT.value, rows=rows, packages=packages, efficiency=efficiency, of_cores=of_cores, **conditions)
 
 
 def _work():
