@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from alp_tf import objectives
 from alp_tf.attacks import Attack
-from alp_tf.defenses import base
+from alp_tf.defenses import base, checks
 
 FORMS = ("mean", "sum")
 
@@ -74,9 +74,9 @@ class AdversarialLogitPairing(MixedMinibatchPGD):
 
     def __init__(self, classifier, *, attack, weight=0.5, distance="l2", reduction="mean", **kwargs):
         super().__init__(classifier, attack=attack, **kwargs)
-        self.weight = base.checked_weight(weight)
-        self.distance = base.checked_choice("distance", distance, objectives.DISTANCES)
-        self.reduction = base.checked_choice("reduction", reduction, ("mean", "sum"))
+        self.weight = checks.checked_weight(weight)
+        self.distance = checks.checked_choice("distance", distance, objectives.DISTANCES)
+        self.reduction = checks.checked_choice("reduction", reduction, ("mean", "sum"))
 
     def penalties(self, logits):
         """See Defense."""

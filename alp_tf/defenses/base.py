@@ -16,14 +16,13 @@ backward pass. A new defence is a small class that says which examples it trains
 import dataclasses
 import inspect
 import random
-import re
 
 import keras
 import tensorflow as tf
 
 from alp_tf import objectives, replicas, threat_model
 from alp_tf.attacks import classifier as contract
-from alp_tf.defenses import clipping
+from alp_tf.defenses import checks, clipping
 
 
 class Defense(keras.Model):
@@ -76,8 +75,8 @@ class Defense(keras.Model):
         threat_model.check_radius("noise", noise, "linf")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing is {label_smoothing!r}; it must lie in [0, 1]")
-        checked_steps("penalty_delay", penalty_delay)
-        checked_steps("penalty_ramp", penalty_ramp)
+        checks.checked_steps("penalty_delay", penalty_delay)
+        checks.checked_steps("penalty_ramp", penalty_ramp)
         if self.attacks_images and noise and not clip_noise:
             raise ValueError("clip_noise=False leaves images outside [0, 1], where no attack can start; write True")
         contract.warn_unless_logits(classifier)
@@ -237,14 +236,14 @@ class Defense(keras.Model):
         """Keras' train function, with the checks that run inside the graph turned into readable errors."""
         if force or self.train_function is None:
             super().make_train_function(force=True)
-            self.train_function = _with_readable_errors(self.train_function)
+            self.train_function = checks.with_readable_errors(self.train_function)
         return self.train_function
 
     def make_test_function(self, force=False):
         """Keras' test function, likewise."""
         if force or self.test_function is None:
             super().make_test_function(force=True)
-            self.test_function = _with_readable_errors(self.test_function)
+            self.test_function = checks.with_readable_errors(self.test_function)
         return self.test_function
 
     @classmethod
@@ -288,8 +287,11 @@ class Defense(keras.Model):
         if not self.built:
             # Nothing else calls the defence itself in `fit`, and Keras saves what is built: weights, and optimizers.
             self(keras.KerasTensor((None, *images.shape[1:]), "float32"))
-        checks = [_assert_within("pixels", images, 0.0, 1.0), _assert_within("labels", labels, 0, classes - 1)]
-        with tf.control_dependencies(checks):
+        within = [
+            checks.assert_within("pixels", images, 0.0, 1.0),
+            checks.assert_within("labels", labels, 0, classes - 1),
+        ]
+        with tf.control_dependencies(within):
             images, labels = tf.identity(images), tf.identity(labels)
         if sample_weight is not None:
             sample_weight = tf.cast(sample_weight, tf.float32)
@@ -383,58 +385,3 @@ class Descent:
 def likeliest(targets):
     """The class that counts as right, int32 [batch], where `targets` may be probabilities [batch, classes]."""
     return targets if targets.shape.rank == 1 else tf.argmax(targets, -1, tf.int32)
-
-
-def _assert_within(what, values, low, high):
-    lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
-    # NaN pixels fail both comparisons, as they should.
-    return tf.debugging.Assert((lowest >= low) & (highest <= high), [f"alp_tf {what}", lowest, highest, high])
-
-
-def _with_readable_errors(function):
-    def run(iterator):
-        try:
-            return function(iterator)
-        except tf.errors.InvalidArgumentError as error:
-            found = re.search(r"\[alp_tf (\w+)\]\s+\[(\S+)\]\s+\[(\S+)\]\s+\[(\S+)\]", error.message)
-            if not found:
-                raise
-            low, high = float(found[2]), float(found[3])
-        if found[1] == "pixels":
-            raise ValueError(threat_model.range_message(low, high))
-        raise ValueError(contract.label_message(int(low), int(high), int(found[4]) + 1))
-
-    return run
-
-
-def checked_weight(weight, name="weight"):
-    """The coefficient of a penalty, or another size, as a float.
-
-    Raises:
-      ValueError: negative or not finite.
-    """
-    if not (isinstance(weight, int | float) and 0 <= weight < float("inf")):
-        raise ValueError(f"{name} is {weight!r}; it must be a number of at least 0")
-    return float(weight)
-
-
-def checked_steps(name, steps):
-    """The number of steps.
-
-    Raises:
-      ValueError: not an integer, or negative.
-    """
-    if not (isinstance(steps, int) and steps >= 0):
-        raise ValueError(f"{name} is {steps!r}; it must be a whole number of steps, at least 0")
-    return steps
-
-
-def checked_choice(name, value, allowed):
-    """The value, if it is one of those allowed.
-
-    Raises:
-      ValueError: it is not.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-    return value

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from alp_tf import names, objectives
-from alp_tf.defenses import adversarial, base
+from alp_tf.defenses import adversarial, checks
 
 
 @keras.saving.register_keras_serializable("alp_tf")
@@ -31,9 +31,9 @@ class FeaturePairing(adversarial.MixedMinibatchPGD):
     def __init__(self, classifier, *, attack, layer, weight=0.5, distance="l2", reduction="mean", **kwargs):
         super().__init__(classifier, attack=attack, **kwargs)
         self.layer = layer
-        self.weight = base.checked_weight(weight)
-        self.distance = base.checked_choice("distance", distance, objectives.DISTANCES)
-        self.reduction = base.checked_choice("reduction", reduction, ("mean", "sum"))
+        self.weight = checks.checked_weight(weight)
+        self.distance = checks.checked_choice("distance", distance, objectives.DISTANCES)
+        self.reduction = checks.checked_choice("reduction", reduction, ("mean", "sum"))
         # A model that makes its layers when it is first called has none to show yet.
         if classifier.built:
             _named(classifier, layer)

@@ -3,7 +3,7 @@
 import keras
 
 from alp_tf import objectives
-from alp_tf.defenses import base
+from alp_tf.defenses import base, checks
 
 FORMS = ("norm", "squared")
 
@@ -23,9 +23,9 @@ class CleanLogitPairing(base.Defense):
 
     def __init__(self, classifier, *, weight=0.5, distance="l2", reduction="mean", **kwargs):
         super().__init__(classifier, **kwargs)
-        self.weight = base.checked_weight(weight)
-        self.distance = base.checked_choice("distance", distance, objectives.DISTANCES)
-        self.reduction = base.checked_choice("reduction", reduction, ("mean", "sum"))
+        self.weight = checks.checked_weight(weight)
+        self.distance = checks.checked_choice("distance", distance, objectives.DISTANCES)
+        self.reduction = checks.checked_choice("reduction", reduction, ("mean", "sum"))
 
     def penalties(self, logits):
         """See Defense."""
@@ -46,8 +46,8 @@ class LogitSqueezing(base.Defense):
 
     def __init__(self, classifier, *, weight=0.5, form="norm", **kwargs):
         super().__init__(classifier, **kwargs)
-        self.weight = base.checked_weight(weight)
-        self.form = base.checked_choice("form", form, FORMS)
+        self.weight = checks.checked_weight(weight)
+        self.form = checks.checked_choice("form", form, FORMS)
 
     def penalties(self, logits):
         """See Defense."""
@@ -68,9 +68,9 @@ class LogitSimilarity(base.Defense):
 
     def __init__(self, classifier, *, weight=10.0, gamma=1.0, form="norm", **kwargs):
         super().__init__(classifier, **kwargs)
-        self.weight = base.checked_weight(weight)
+        self.weight = checks.checked_weight(weight)
         self.gamma = float(gamma)
-        self.form = base.checked_choice("form", form, FORMS)
+        self.form = checks.checked_choice("form", form, FORMS)
 
     def penalties(self, logits):
         """See Defense."""
@@ -91,8 +91,8 @@ class BatchLogitSqueezing(base.Defense):
 
     def __init__(self, classifier, *, weight=10.0, form="norm", **kwargs):
         super().__init__(classifier, **kwargs)
-        self.weight = base.checked_weight(weight)
-        self.form = base.checked_choice("form", form, FORMS)
+        self.weight = checks.checked_weight(weight)
+        self.form = checks.checked_choice("form", form, FORMS)
 
     def penalties(self, logits):
         """See Defense."""

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from alp_tf import objectives
-from alp_tf.defenses import base
+from alp_tf.defenses import base, checks
 
 FORMS = ("example", "batch")
 
@@ -35,8 +35,8 @@ class ClippedCrossEntropy(base.Defense):
 
     def __init__(self, classifier, *, floor=1.5, form="example", **kwargs):
         super().__init__(classifier, **kwargs)
-        self.floor = base.checked_weight(floor, name="floor")
-        self.form = base.checked_choice("form", form, FORMS)
+        self.floor = checks.checked_weight(floor, name="floor")
+        self.form = checks.checked_choice("form", form, FORMS)
 
     def classification_loss(self, cross_entropies):
         """See Defense."""

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from alp_tf import objectives
-from alp_tf.defenses import adversarial, base
+from alp_tf.defenses import adversarial, checks
 
 
 @keras.saving.register_keras_serializable("alp_tf")
@@ -25,7 +25,7 @@ class Trades(adversarial.AdversarialTraining):
 
     def __init__(self, classifier, *, attack, weight=6.0, **kwargs):
         super().__init__(classifier, attack=attack, **kwargs)
-        self.weight = base.checked_weight(weight)
+        self.weight = checks.checked_weight(weight)
 
     def classification_loss(self, cross_entropies):
         """See Defense; that of the clean images alone."""

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from alp_tf import objectives
 from alp_tf.attacks.virtual import VirtualAdversarial
-from alp_tf.defenses import base
+from alp_tf.defenses import base, checks
 
 DIRECTIONS = ("clean_to_adversarial", "adversarial_to_clean")
 
@@ -54,10 +54,10 @@ class VirtualAdversarialTraining(base.Defense):
         super().__init__(classifier, **kwargs)
         self.attack = VirtualAdversarial(epsilon=epsilon, xi=xi, iterations=iterations, norm=norm, bounds=bounds)
         self.epsilon = epsilon
-        self.weight = base.checked_weight(weight)
+        self.weight = checks.checked_weight(weight)
         self.xi = xi
         self.iterations = iterations
-        self.direction = base.checked_choice("direction", direction, DIRECTIONS)
+        self.direction = checks.checked_choice("direction", direction, DIRECTIONS)
         self.stop_gradient = stop_gradient
         self.norm = norm
         self.bounds = self.attack.bounds
