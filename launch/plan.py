@@ -24,7 +24,7 @@ import math
 
 from absl import flags
 
-from alp_tf import command_line, files, names
+from alp_tf import command_line, files, markdown_table, names
 from launch.planning import measured, network, simulation, stragglers, table
 
 DISTRIBUTIONS = ("exponential", "lognormal")
@@ -95,10 +95,8 @@ def check(path, *, simulated_steps, seed):
       simulated_steps: steps that are drawn for each.
       seed: of the draws.
     """
-    lines = [
-        "| workers | backups | median, predicted | measured | ratio | p95, predicted | measured | ratio |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    head = ["workers", "backups", "median, predicted", "measured", "ratio", "p95, predicted", "measured", "ratio"]
+    rows = []
     for cluster in measured.read_clusters(path):
         (*_, row) = simulation.simulate(
             stragglers.Replay(cluster["worker_seconds"]),
@@ -116,8 +114,8 @@ def check(path, *, simulated_steps, seed):
         for name in ("median_seconds", "p95_seconds"):
             predicted, found = getattr(row, name), cluster[name]
             cells += [f"{predicted:.4g}", f"{found:.4g}", f"{predicted / found:.2f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown_table.joined(head, rows, texts=0)
 
 
 def _flags():

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from alp_tf import markdown_table
 from alp_tf.evaluation import json_ready, percent
 
 
@@ -129,13 +130,11 @@ class Transfer:
         top5 = self.rows[0].clean_top5 is not None
         heads = ["target", "clean", "black box, worst case", "95 % interval"]
         heads += ["clean top 5", "black box top 5"] if top5 else []
-        lines = [
+        says = (
             f"Black-box accuracy on {self.examples:,} images: worst case over {_count(self.attacks, 'attack')} and the "
-            "sources that are not the target itself, image by image.",
-            "",
-            _line(heads),
-            "|---|" + "---:|" * (len(heads) - 1),
-        ]
+            "sources that are not the target itself, image by image."
+        )
+        rows = []
         for target in self.targets:
             clean = self.row(target, attack=next(iter(self.attacks)), source=self.sources[0])
             worst = self.worst(target)
@@ -147,19 +146,15 @@ class Transfer:
             )
             if top5:
                 cells += [percent(clean.clean_top5), percent(worst.robust_top5) if worst else ""]
-            lines.append(_line(cells))
-        return "\n".join(lines)
+            rows.append(cells)
+        return f"{says}\n\n{markdown_table.joined(heads, rows)}"
 
     def _crossed(self, title, attack, text):
-        lines = [title, "", _line(["source", *map(_cell, self.targets)]), "|---|" + "---:|" * len(self.targets)]
+        rows = []
         for source in self.sources:
             found = [self.row(target, attack=attack, source=source) for target in self.targets]
-            lines.append(_line([_cell(source), *(f"*{text(row)}*" if row.white_box else text(row) for row in found)]))
-        return "\n".join(lines)
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
+            rows.append([_cell(source), *(f"*{text(row)}*" if row.white_box else text(row) for row in found)])
+        return f"{title}\n\n{markdown_table.joined(['source', *map(_cell, self.targets)], rows)}"
 
 
 def _cell(name):

@@ -1,5 +1,7 @@
 """What the simulation found, as a table and as a figure."""
 
+from alp_tf import markdown_table
+
 
 def markdown(rows, chosen):
     """A row for each number of backups; the recommended one is marked.
@@ -8,18 +10,21 @@ def markdown(rows, chosen):
       rows: list of simulation.Row.
       chosen: one of them.
     """
-    lines = [
-        "| backups | workers | median step, s | p95, s | images/s | hours | worker-hours | discarded | waiting |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    heads = ["backups", "workers", "median step, s", "p95, s", "images/s", "hours", "worker-hours"]
+    cells = []
     for row in rows:
         mark = "**" if row is chosen else ""
-        lines.append(
-            f"| {mark}{row.backups}{mark} | {row.workers} | {row.median_seconds:.4g} | {row.p95_seconds:.4g} | "
-            f"{row.images_per_second:.4g} | {row.hours:,.1f} | {row.worker_hours:,.0f} | {100 * row.discarded:.1f} % | "
-            f"{100 * row.waiting:.1f} % |"
+        cells.append(
+            [
+                f"{mark}{row.backups}{mark}",
+                str(row.workers),
+                *(f"{number:.4g}" for number in (row.median_seconds, row.p95_seconds, row.images_per_second)),
+                f"{row.hours:,.1f}",
+                f"{row.worker_hours:,.0f}",
+                *(f"{100 * share:.1f} %" for share in (row.discarded, row.waiting)),
+            ]
         )
-    return "\n".join(lines)
+    return markdown_table.joined([*heads, "discarded", "waiting"], cells, texts=0)
 
 
 def draw(path, rows, chosen):
