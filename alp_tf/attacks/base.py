@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from alp_tf import replicas
-from alp_tf.attacks import classifier, losses
+from alp_tf.attacks import classifier, fast_gradients, losses
 from alp_tf.threat_model import ThreatModel
 
 # model -> {(attack, image shape): compiled function}; a model that is gone takes its graphs along, but for what
@@ -180,12 +180,16 @@ def input_gradient(logits_of, objective, images):
     draws = getattr(logits_of, "draws", None)
     if draws is not None:
         return _expected_gradient(draws, objective, images)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(images)
-        logits = logits_of(images)
-        values = objective(logits)
-    gradients = tape.gradient(values, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return values, logits, gradients
+
+    def passes(images):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            logits = logits_of(images)
+            values = objective(logits)
+        gradients = tape.gradient(values, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return values, logits, gradients
+
+    return fast_gradients.kept_apart(passes)(images)
 
 
 def _expected_gradient(draws, objective, images):

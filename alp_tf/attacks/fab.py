@@ -101,8 +101,14 @@ class FAB(base.Attack):
             values, gradients = boundary(point)
             # The boundary w x = offset, as the linearised model at the iterate has it.
             offset = tf.reduce_sum(gradients * point, [1, 2, 3]) - values
-            here = nearest_on_plane(point, gradients, offset, self.norm, self.bounds)
-            there = nearest_on_plane(images, gradients, offset, self.norm, self.bounds)
+            both = nearest_on_plane(
+                tf.concat([point, images], 0),
+                tf.concat([gradients, gradients], 0),
+                tf.concat([offset, offset], 0),
+                self.norm,
+                self.bounds,
+            )
+            here, there = tf.split(both, 2)
             size_here, size_there = (tf.maximum(self._size(delta), 1e-8) for delta in (here, there))
             share = base.pixelwise(tf.minimum(size_here / (size_here + size_there), self.pull))
             point = (1 - share) * (point + self.overshoot * here) + share * (images + self.overshoot * there)
@@ -140,8 +146,9 @@ def nearest_on_plane(points, normals, offsets, norm, bounds):
     """The shortest steps from points onto hyperplanes that stay within the bounds.
 
     Solves min ||d|| such that w (x + d) = offset and low <= x + d <= high, exactly, for each example. Whichever the
-    norm, pixels move by one common amount (L-inf) or in proportion to |w| (L2) until each meets its bound; sorting
-    the pixels by where that happens gives the amount.
+    norm, pixels move by one common amount (L-inf) or in proportion to |w| (L2) until each meets its bound. What w x
+    gains is a concave, piecewise linear function of the amount, so Newton's method reaches the amount from below, in
+    as many steps as it crosses pieces.
 
     Args:
       points: float32 [batch, height, width, channels], within the bounds.
@@ -165,18 +172,18 @@ def nearest_on_plane(points, normals, offsets, norm, bounds):
     # A pixel without gradient is free to stay where it is.
     pace = tf.where(slope > 0, pace, 0.0)
     meets = tf.where(slope > 0, room / tf.maximum(pace, 1e-30), float("inf"))
-    order = tf.argsort(meets, axis=1)
-    meets_sorted = tf.gather(meets, order, batch_dims=1)
-    gain, rate = (tf.gather(value, order, batch_dims=1) for value in (slope * room, slope * pace))
-    gained_before = tf.cumsum(gain, axis=1, exclusive=True)
-    rate_left = tf.reverse(tf.cumsum(tf.reverse(rate, [1]), axis=1), [1])
-    # What w x has gained when the k-th pixel meets its bound: all before it their whole room, the others their pace.
-    gained = tf.where(tf.math.is_inf(meets_sorted), float("inf"), gained_before + meets_sorted * rate_left)
-    place = tf.reduce_sum(tf.cast(gained < needed[:, None], tf.int32), 1, keepdims=True)
-    place = tf.minimum(place, size - 1)
-    rest = needed[:, None] - tf.gather(gained_before, place, batch_dims=1)
-    amount = tf.math.divide_no_nan(rest, tf.gather(rate_left, place, batch_dims=1))
-    # No pixel left to move: all of them go to their bounds.
-    amount = tf.where(tf.gather(rate_left, place, batch_dims=1) > 0, amount, 1e30)
-    step = tf.sign(upward) * tf.minimum(tf.maximum(amount, 0.0) * pace, room)
+    gain, rate = slope * room, slope * pace
+
+    def tangent(amount, _):
+        moves = tf.cast(meets > amount[:, None], tf.float32)
+        gained = tf.reduce_sum((1.0 - moves) * gain, 1)
+        speed = tf.reduce_sum(moves * rate, 1)
+        # No pixel left to move: all of them go to their bounds.
+        further = tf.where(speed > 0, tf.math.divide_no_nan(needed - gained, speed), 1e30)
+        return tf.maximum(amount, further), tf.reduce_any(further > amount)
+
+    start = (tf.zeros_like(needed), tf.constant(True))
+    amount, _ = tf.while_loop(lambda _, moved: moved, tangent, start, parallel_iterations=1)
+    amount = amount[:, None]
+    step = tf.sign(upward) * tf.minimum(amount * pace, room)
     return tf.reshape(step, tf.shape(points))
