@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from alp_tf.attacks import fast_gradients
-from alp_tf.distribution import keras_fit, options, peers, preemption, quorum, store, team
+from alp_tf.distribution import keras_fit, memory, options, peers, preemption, quorum, store, team
 from alp_tf.distribution.counted import Counted
 
 # What TensorFlow raises when a worker is gone, depending on what it was just waiting for.
@@ -270,6 +270,7 @@ def _multi_worker(fields):
     timeout = fields["timeout_seconds"]
     found = peers.find(fields["resolver"], workers=fields["workers"], timeout=timeout)
     peers.meet(found, timeout)
+    memory.keep_freed()
     milliseconds = 1000 * timeout
     jobs = context.coordination_config_pb2.CoordinatedJob
     # As the strategy would do it, but for the times.
