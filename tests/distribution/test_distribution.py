@@ -294,5 +294,5 @@ def test_memory_that_a_worker_frees_stays_with_it():
     done = subprocess.run([sys.executable, "-c", KEEPING, str(path)], capture_output=True, text=True, check=False)
     if "no GNU C library" in done.stderr:
         pytest.skip("no GNU C library, which alone can be told")
-    # From the system anew, page by page of 4 KB, they would be 102,400.
+    # Thousands, where the pages come from the system anew.
     assert int(done.stdout) < 20, done.stderr
