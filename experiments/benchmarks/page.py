@@ -189,10 +189,9 @@ def _scaling(name):
             f"## Weak scaling from one worker to two, PGD-{results['attack_steps']}",
             f"LeNet with M-PGD and an attack of {results['attack_steps']} steps, {results['batch']} images a worker, "
             f"one core each; medians of {results['rounds']} rounds of {results['steps']} steps. One worker's step "
-            f"takes {results['efficiency']:.3f} times as long as two workers' of twice the images. What two busy cores "
-            "take from each other has its part in that: processes that run at the same time, a core each, and have "
-            f"nothing to say to each other reach {results['of_cores']:.3f}; two workers reach "
-            f"{results['efficiency'] / results['of_cores']:.3f} of that. "
+            f"takes {results['efficiency']:.3f} times as long as two workers' of twice the images. Two processes that "
+            "run at the same time, a core each, and have nothing to say to each other show what the cores take from "
+            f"each other: theirs is {results['of_cores']:.3f}. "
             f"`{results['command']}`, {_versions(results)}.",
             markdown_table.joined(["", "median step, s"], rows),
         ]
