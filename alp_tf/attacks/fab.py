@@ -168,10 +168,8 @@ def nearest_on_plane(points, normals, offsets, norm, bounds):
     upward = normals_flat * tf.where(missing < 0, -1.0, 1.0)[:, None]
     needed, slope = tf.abs(missing), tf.abs(upward)
     room = tf.where(upward > 0, high - flat, flat - low)
-    pace = tf.ones_like(slope) if norm == "linf" else slope
-    # A pixel without gradient is free to stay where it is.
-    pace = tf.where(slope > 0, pace, 0.0)
-    meets = tf.where(slope > 0, room / tf.maximum(pace, 1e-30), float("inf"))
+    # How far a pixel goes for an amount of 1, and for which it meets its bound.
+    pace, meets = (1.0, room) if norm == "linf" else (slope, tf.math.divide_no_nan(room, slope))
     gain, rate = slope * room, slope * pace
 
     def tangent(amount, _):
@@ -185,5 +183,6 @@ def nearest_on_plane(points, normals, offsets, norm, bounds):
     start = (tf.zeros_like(needed), tf.constant(True))
     amount, _ = tf.while_loop(lambda _, moved: moved, tangent, start, parallel_iterations=1)
     amount = amount[:, None]
+    # A pixel without gradient stays where it is.
     step = tf.sign(upward) * tf.minimum(amount * pace, room)
     return tf.reshape(step, tf.shape(points))
