@@ -205,11 +205,12 @@ class Defense(keras.Model):
             tape.watch(joined)
             with replicas.held_back(self.classifier.non_trainable_variables) as updates:
                 outputs = self.forward(joined)
+            # Now: a penalty may wait for the other replicas, whose passes through these layers replace the losses.
+            added = [*updates.losses, *self.classifier.losses]
             logits, *others = (self._by_example(tf.cast(output, tf.float32)) for output in outputs)
             cross_entropies = self._cross_entropies(targets, logits, sample_weight)
             terms = {"cross_entropy": self.classification_loss(cross_entropies)}
             terms.update(self._scheduled(self.penalties(logits, *others)))
-            added = [*updates.losses, *self.classifier.losses]
             loss = tf.add_n([*terms.values(), *(tf.cast(term, tf.float32) for term in added)])
             # The optimizer sums over replicas.
             scaled = self.optimizer.scale_loss(step.share(loss))
