@@ -189,7 +189,7 @@ def input_gradient(logits_of, objective, images):
         gradients = tape.gradient(values, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return values, logits, gradients
 
-    return fast_gradients.kept_apart(passes)(images)
+    return fast_gradients.kept_apart(passes, logits_of)(images)
 
 
 def _expected_gradient(draws, objective, images):

@@ -44,20 +44,26 @@ def logits_function(model):
 
     Args:
       model: keras.layers.Layer that takes images; called in inference mode.
+
+    Returns:
+      The function, with the attribute `pools`, which `kept_apart` looks for.
     """
 
     def original(images):
         return tf.cast(model(images, training=False), tf.float32)
 
-    substitutes = _substitutes(model)
-    if not substitutes:
-        return original
-
     def fast(images):
         with _substituted(substitutes):
             return original(images)
 
-    return lambda images: (fast if _agrees(model, original, images.shape[1:]) else original)(images)
+    def logits_of(images):
+        return (fast if substitutes and _agrees(model, original, images.shape[1:]) else original)(images)
+
+    substitutes = _substitutes(model)
+    logits_of.pools = _on_one_cpu() and any(
+        isinstance(layer, keras.layers.MaxPooling2D) for layer in model._flatten_layers()
+    )
+    return logits_of
 
 
 def try_out(model, shape):
@@ -116,31 +122,32 @@ class _Substitute:
         return outputs if rectified or activation is None else activation(outputs)
 
 
-def kept_apart(passes):
-    """A forward and backward pass as a graph of its own inside the graph of the attack's loop.
+def kept_apart(passes, logits_of):
+    """A forward and backward pass, as a graph of its own inside the graph of the attack's loop where the model pools.
 
     TensorFlow gives max-pooling the fast gradient of oneDNN, which takes a sixth of the time of its own, where it meets
     the pooling before its gradient. In a loop, which it walks as a circle, that is a matter of luck, and a step with
-    two such layers took a fifth longer in every second process.
+    two such layers took a fifth longer in every second process. To trace it takes longer, so others go without.
 
     Args:
-      passes: function of tensors.
+      passes: function of tensors, which calls `logits_of`.
+      logits_of: what `logits_function` returned, or any other function of images.
     """
-    if tf.executing_eagerly() or _with_replicas():
+    if tf.executing_eagerly() or not getattr(logits_of, "pools", False):
         return passes
     return tf.function(passes, autograph=False, experimental_attributes={"_noinline": True})
 
 
-def _with_replicas():
+def _on_one_cpu():
+    # TensorFlow brings fast routines of its own to other devices, and replicas trace in threads that share the layers.
+    if tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"):
+        return False
     strategy = tf.distribute.get_strategy()
-    return strategy.num_replicas_in_sync > 1 and len(strategy.extended.worker_devices) > 1
+    return strategy.num_replicas_in_sync == 1 or len(strategy.extended.worker_devices) == 1
 
 
 def _substitutes(model):
-    # TensorFlow brings fast routines of its own to other devices, and replicas trace in threads that share the layers.
-    if tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"):
-        return []
-    if _with_replicas():
+    if not _on_one_cpu():
         return []
     # Keras has no public way to the layers of layers.
     found = (_substitute(layer) for layer in model._flatten_layers())

@@ -5,6 +5,7 @@
 A wrapper holds the `model` inside it and says with `wrap_logits` what becomes of its logits.
 """
 
+import functools
 import weakref
 
 import tensorflow as tf
@@ -94,6 +95,8 @@ class PassCounter:
 
             return tf.identity(logits), backward
 
+        # With what it carries for others to look for.
+        @functools.wraps(logits_of)
         def counted(images):
             with tf.control_dependencies([self.forward.assign_add(_rows(images))]):
                 return watched(logits_of(tf.identity(images)))

@@ -370,3 +370,19 @@ def test_any_batch_size_uses_the_same_graph():
     assert is_fast(model)
     for size in (1, 4):
         np.testing.assert_allclose(run(images[:size], np.zeros(size, np.int32)), every[:size], atol=1e-6)
+
+
+@pytest.mark.parametrize(("make", "expected"), [(small, True), (Subclassed, True), (functional, False)])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_only_models_with_max_pooling_have_their_passes_kept_apart(make, expected, wrapped):
+    model = make()
+    model(np.zeros((1, *SHAPE), np.float32))
+    tried = wrappers.PassCounter.of(model) if wrapped else model
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])
+    def gradients(images):
+        logits_of = classifier.differentiable_logits(tried)
+        return base.input_gradient(logits_of, lambda logits: tf.reduce_sum(logits, -1), images)[2]
+
+    inside = gradients.get_concrete_function().graph.as_graph_def().library.function
+    assert any(function.attr["_noinline"].b for function in inside) == expected
