@@ -105,12 +105,11 @@ class _Job:
 
     def start(self, command, workers, cores):
         """Starts all workers."""
-        addresses = [f"localhost:{port}" for port in free_ports(workers)]
+        found = addresses(workers)
         for worker in range(workers):
-            place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
             process = subprocess.Popen(
                 command,
-                env={**os.environ, "TF_CONFIG": json.dumps(place)},
+                env={**os.environ, "TF_CONFIG": tf_config(found, worker)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -172,6 +171,16 @@ def _print_lines(worker, stream):
         for part in line.decode(errors="replace").rstrip("\n").split("\r"):
             if part.strip():
                 print(f"[{worker}] {part}", flush=True)
+
+
+def tf_config(addresses, worker):
+    """The environment variable TF_CONFIG of one of several workers: their addresses, and which of them it is."""
+    return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}})
+
+
+def addresses(workers):
+    """An address on this machine for each of so many workers."""
+    return [f"localhost:{port}" for port in free_ports(workers)]
 
 
 def free_ports(count):

@@ -32,12 +32,11 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
     """
     with tempfile.TemporaryDirectory() as directory:
         found = pathlib.Path(directory) / "found.json"
-        addresses = [f"localhost:{port}" for port in local.free_ports(workers)]
+        addresses = local.addresses(workers)
         processes, logs = [], []
         for worker in range(workers):
-            place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
             log = open(pathlib.Path(directory) / f"{worker}.log", "w+", encoding="utf-8")  # noqa: SIM115
-            environment = {**os.environ, "TF_CONFIG": json.dumps(place), "PYTHONPATH": str(ROOT)}
+            environment = {**os.environ, "TF_CONFIG": local.tf_config(addresses, worker), "PYTHONPATH": str(ROOT)}
             process = subprocess.Popen(
                 [sys.executable, str(script), f"--worker={found}", *options], env=environment, stdout=log, stderr=log
             )

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from alp_tf import attacks, configs, datasets, defenses, distribution, replicas
 from alp_tf.distribution import keras_fit, options, peers
+from launch import local
 from tests.conftest import small_classifier
-from tests.distribution.workers import free_port, place
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -25,11 +25,11 @@ NAMES = ("plain", "M-PGD", "ALP", "batch-wise", "similarity")
 
 def cluster_of(workers, arguments):
     """Runs steps_script.py in so many processes; the arrays that each has written."""
-    addresses = [f"localhost:{free_port()}" for _ in range(workers)]
+    addresses = local.addresses(workers)
     processes = [
         subprocess.Popen(
             [sys.executable, str(HERE / "steps_script.py"), *arguments(worker)],
-            env={**os.environ, "TF_CONFIG": place(addresses, worker), "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "TF_CONFIG": local.tf_config(addresses, worker), "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -158,12 +158,12 @@ WRONG = {
     "no JSON": ("{", "cannot be read"),
     "no task": (json.dumps({"cluster": {"worker": ["a:1"]}}), "cannot be read"),
     "index": (
-        place(["a:1", "b:1"], 2),
+        local.tf_config(["a:1", "b:1"], 2),
         r"this is worker 2, but its cluster has 2 of them: the index must be in 0 ... 1",
     ),
-    "job": (place(["a:1"], 0, "ps"), "this is a 'ps'"),
-    "address": (place(["a:1", "b"], 0), "worker 1 the address 'b'"),
-    "twice": (place(["a:1", "a:1"], 0), "a:1 to several workers"),
+    "job": (json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}), "this is a 'ps'"),
+    "address": (local.tf_config(["a:1", "b"], 0), "worker 1 the address 'b'"),
+    "twice": (local.tf_config(["a:1", "a:1"], 0), "a:1 to several workers"),
 }
 
 
@@ -204,7 +204,7 @@ def test_slurm_is_asked_through_tensorflow_and_counts_tasks_in_its_own_order(mon
 
 
 def test_a_worker_that_never_appears_is_named_in_time():
-    addresses = [f"localhost:{free_port()}" for _ in range(3)]
+    addresses = local.addresses(3)
     with socket.socket() as there:
         there.bind(("", int(addresses[1].split(":")[1])))
         there.listen()

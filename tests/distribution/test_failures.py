@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.distribution.workers import free_port, place
+from launch import local
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -169,7 +169,7 @@ def test_a_worker_that_stops_in_the_evaluation_is_named_in_time_and_the_evaluati
     ],
 )
 def test_a_wrong_cluster_ends_the_command_in_time(case, status, message):
-    addresses = [f"localhost:{free_port()}" for _ in range(2)]
+    addresses = local.addresses(2)
     with socket.socket() as other:
         if case == "port":
             other.bind(("", int(addresses[0].split(":")[1])))
@@ -177,7 +177,7 @@ def test_a_wrong_cluster_ends_the_command_in_time(case, status, message):
         done = subprocess.run(
             [sys.executable, "-m", "alp_tf.main", *ARGUMENTS, *WORKER],
             cwd=ROOT,
-            env={**os.environ, "TF_CONFIG": place(addresses, 5 if case == "index" else 0)},
+            env={**os.environ, "TF_CONFIG": local.tf_config(addresses, 5 if case == "index" else 0)},
             capture_output=True,
             text=True,
             timeout=60,
