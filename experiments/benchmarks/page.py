@@ -120,9 +120,12 @@ def _timed(results):
     """Which of the images the times are of."""
     if not results.get("timed_examples"):
         return ""
+    factors = next(row["ratio_by_batch"] for row in results["rows"] if "ratio_by_batch" in row)
     return (
-        f" Times are those of {results['timed_examples']:,} of these images, while other work took less than "
-        f"{100 * results['quiet']:.0f} % of the cores."
+        f" Times are those of {results['timed_examples']:,} of these images, in batches of {results['batch']}, while "
+        f"other work took less than {100 * results['quiet']:.0f} % of the cores; by batch, their time is "
+        f"{', '.join(f'{factor:.2f}' for factor in factors)} of ours, which traces its graphs in the first batch after "
+        "each start."
     )
 
 
