@@ -84,7 +84,8 @@ class Kept:
         return before
 
     def _file(self, name):
-        plain = "".join(letter if letter.isalnum() else "_" for letter in name)
+        # An attack with all its settings makes a longer name than file systems take, 255 bytes.
+        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)[:100]
         return self._path / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.npz"
 
 
