@@ -52,6 +52,8 @@ def logits_function(model):
     def original(images):
         return tf.cast(model(images, training=False), tf.float32)
 
+    substitutes = _substitutes(model)
+
     def fast(images):
         with _substituted(substitutes):
             return original(images)
@@ -59,7 +61,6 @@ def logits_function(model):
     def logits_of(images):
         return (fast if substitutes and _agrees(model, original, images.shape[1:]) else original)(images)
 
-    substitutes = _substitutes(model)
     logits_of.pools = _on_one_cpu() and any(
         isinstance(layer, keras.layers.MaxPooling2D) for layer in model._flatten_layers()
     )

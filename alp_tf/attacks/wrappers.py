@@ -5,7 +5,6 @@
 A wrapper holds the `model` inside it and says with `wrap_logits` what becomes of its logits.
 """
 
-import functools
 import weakref
 
 import tensorflow as tf
@@ -95,12 +94,12 @@ class PassCounter:
 
             return tf.identity(logits), backward
 
-        # With what it carries for others to look for.
-        @functools.wraps(logits_of)
         def counted(images):
             with tf.control_dependencies([self.forward.assign_add(_rows(images))]):
                 return watched(logits_of(tf.identity(images)))
 
+        # See fast_gradients.kept_apart. Not `draws`: those of an EOT inside would go past the counter.
+        counted.pools = getattr(logits_of, "pools", False)
         return counted
 
 
