@@ -105,11 +105,11 @@ class _Job:
 
     def start(self, command, workers, cores):
         """Starts all workers."""
-        found = addresses(workers)
+        addresses = free_addresses(workers)
         for worker in range(workers):
             process = subprocess.Popen(
                 command,
-                env={**os.environ, "TF_CONFIG": tf_config(found, worker)},
+                env={**os.environ, "TF_CONFIG": tf_config(addresses, worker)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -178,8 +178,8 @@ def tf_config(addresses, worker):
     return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}})
 
 
-def addresses(workers):
-    """An address on this machine for each of so many workers."""
+def free_addresses(workers):
+    """An address on this machine, that nobody has at the moment, for each of so many workers."""
     return [f"localhost:{port}" for port in free_ports(workers)]
 
 

@@ -32,7 +32,7 @@ def measured(script, workers, options, *, cores=None, meanwhile=None, timeout=36
     """
     with tempfile.TemporaryDirectory() as directory:
         found = pathlib.Path(directory) / "found.json"
-        addresses = local.addresses(workers)
+        addresses = local.free_addresses(workers)
         processes, logs = [], []
         for worker in range(workers):
             log = open(pathlib.Path(directory) / f"{worker}.log", "w+", encoding="utf-8")  # noqa: SIM115

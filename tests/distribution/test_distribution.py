@@ -25,7 +25,7 @@ NAMES = ("plain", "M-PGD", "ALP", "batch-wise", "similarity")
 
 def cluster_of(workers, arguments):
     """Runs steps_script.py in so many processes; the arrays that each has written."""
-    addresses = local.addresses(workers)
+    addresses = local.free_addresses(workers)
     processes = [
         subprocess.Popen(
             [sys.executable, str(HERE / "steps_script.py"), *arguments(worker)],
@@ -204,7 +204,7 @@ def test_slurm_is_asked_through_tensorflow_and_counts_tasks_in_its_own_order(mon
 
 
 def test_a_worker_that_never_appears_is_named_in_time():
-    addresses = local.addresses(3)
+    addresses = local.free_addresses(3)
     with socket.socket() as there:
         there.bind(("", int(addresses[1].split(":")[1])))
         there.listen()

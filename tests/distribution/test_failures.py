@@ -169,7 +169,7 @@ def test_a_worker_that_stops_in_the_evaluation_is_named_in_time_and_the_evaluati
     ],
 )
 def test_a_wrong_cluster_ends_the_command_in_time(case, status, message):
-    addresses = local.addresses(2)
+    addresses = local.free_addresses(2)
     with socket.socket() as other:
         if case == "port":
             other.bind(("", int(addresses[0].split(":")[1])))
