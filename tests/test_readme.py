@@ -60,16 +60,14 @@ def test_the_mnist_table_is_the_measured_one(name, label):
     assert percent(measured["clean_accuracy"]) in cells
 
 
-@pytest.mark.parametrize(
-    ("name", "label", "attack"), [("mnist_mpgd", "M-PGD", "AutoAttack"), ("mnist_lsq", "logit squeezing", "AutoAttack")]
-)
-def test_the_strongest_attack_is_the_measured_one(name, label, attack):
+@pytest.mark.parametrize(("name", "label"), [("mnist_mpgd", "M-PGD"), ("mnist_lsq", "logit squeezing")])
+def test_the_strongest_attack_is_the_measured_one(name, label):
     measured = json.loads((RESULTS / "benchmarks" / f"autoattack_{name}.json").read_text())
     shares = {row["attack"]: row["alp_tf"] for row in measured["rows"]}
-    assert shares[attack] == min(shares.values())
+    assert shares["AutoAttack"] == min(shares.values())
     cells = row_of(f"{label}, MNIST")
     count = measured["examples"]
-    assert cells[4] == f"{attack}: {100 * shares[attack]:.1f} % ({interval(shares[attack], count)})"
+    assert cells[4] == f"AutoAttack: {100 * shares['AutoAttack']:.1f} % ({interval(shares['AutoAttack'], count)})"
     assert f"The strongest attack ran on the first {count:,}." in README.replace("\n", " ")
 
 

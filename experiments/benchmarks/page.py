@@ -124,8 +124,8 @@ def _timed(results):
     return (
         f" Times are those of {results['timed_examples']:,} of these images, in batches of {results['batch']}, while "
         f"other work took less than {100 * results['quiet']:.0f} % of the cores; by batch, their time is "
-        f"{', '.join(f'{factor:.2f}' for factor in factors)} of ours, which traces its graphs in the first batch after "
-        "each start."
+        f"{', '.join(f'{factor:.2f}' for factor in factors)} times ours, which traces its graphs in the first batch "
+        "after each start."
     )
 
 
