@@ -236,6 +236,7 @@ class Defense(keras.Model):
     def make_train_function(self, force=False):
         """Keras' train function, with the checks that run inside the graph turned into readable errors."""
         if force or self.train_function is None:
+            self._make_variables(training=True)
             super().make_train_function(force=True)
             self.train_function = checks.with_readable_errors(self.train_function)
         return self.train_function
@@ -243,6 +244,7 @@ class Defense(keras.Model):
     def make_test_function(self, force=False):
         """Keras' test function, likewise."""
         if force or self.test_function is None:
+            self._make_variables(training=False)
             super().make_test_function(force=True)
             self.test_function = checks.with_readable_errors(self.test_function)
         return self.test_function
@@ -274,6 +276,18 @@ class Defense(keras.Model):
                 for name, value in config.items()
             }
         )
+
+    def _make_variables(self, *, training):
+        # TensorFlow traces a graph in which variables were made a second time, which takes as long as the first.
+        if not self.classifier.built:
+            return
+        metrics, optimizer = self._compile_metrics, self.optimizer
+        with self.distribute_strategy.scope():
+            if metrics is not None and not metrics.built:
+                # They learn from the number of dimensions what a label is; two stands for any number of classes.
+                metrics.build(keras.KerasTensor((None,), "int32"), keras.KerasTensor((None, 2)))
+            if training and not optimizer.built:
+                optimizer.build(self.trainable_weights)
 
     def _unpacked(self, data):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

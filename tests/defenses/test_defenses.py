@@ -216,18 +216,23 @@ def test_one_step_descends_the_equation_of_the_paper(name, attack, classifier, b
         w - 0.5 * g.numpy() for w, g in zip(start, tape.gradient(loss, classifier.trainable_weights), strict=True)
     ]
 
-    defense.compile(keras.optimizers.SGD(0.5))
+    defense.compile(keras.optimizers.SGD(0.5), metrics=["accuracy"])
     logs = defense.train_on_batch(images, labels, return_dict=True)
     assert logs["loss"] == pytest.approx(float(loss), rel=1e-5)
+    check_metrics(defense, logs)
     for found, wanted in zip(classifier.get_weights(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", DEFENSES)
+# Of the others, the test above sees them too.
+@pytest.mark.parametrize("name", [name for name, (_, _, reference) in DEFENSES.items() if not reference])
 def test_metrics_are_the_terms_of_the_loss_and_the_accuracies(name, classifier, batch):
     defense = build(name, classifier)
     defense.compile("sgd", metrics=["accuracy"])
-    logs = defense.train_on_batch(*batch, return_dict=True)
+    check_metrics(defense, defense.train_on_batch(*batch, return_dict=True))
+
+
+def check_metrics(defense, logs):
     terms = {"cross_entropy", *defense.penalty_names}
     accuracies = {f"{kind}_accuracy" for kind in defense.trains_on}
     assert set(logs) == {"loss", "accuracy", *terms, *accuracies}
@@ -257,13 +262,33 @@ def test_fit_evaluate_predict_save_and_load(name, kind, batch, tmp_path):
     restored = keras.models.load_model(tmp_path / "robust.keras", custom_objects=custom)
     assert type(restored) is type(defense)
     assert restored.get_config()["seed"] == 0
-    np.testing.assert_allclose(restored.predict(batch[0], verbose=0), logits, atol=1e-5)
+    np.testing.assert_allclose(restored(batch[0], training=False), logits, atol=1e-5)
     if kind == "sequential":
         # The restored model goes on training as the saved one does. (Of Dropout, Keras saves no state.)
         again = [
             model.fit(*batch, batch_size=8, shuffle=False, verbose=0).history["loss"] for model in (defense, restored)
         ]
         assert again[0] == pytest.approx(again[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ALP", "free"])
+def test_a_step_is_traced_once(name, classifier, batch):
+    traced = []
+
+    class Counting(DEFENSES[name][0]):
+        def train_step(self, data):
+            traced.append("train")
+            return super().train_step(data)
+
+        def test_step(self, data):
+            traced.append("test")
+            return super().test_step(data)
+
+    defense = Counting(classifier, **DEFENSES[name][1])
+    defense.compile("adam", metrics=["accuracy"])
+    defense.evaluate(*batch, batch_size=8, verbose=0)
+    defense.fit(*batch, batch_size=8, epochs=2, validation_data=batch, verbose=0)
+    assert traced == ["test", "train"]
 
 
 @pytest.mark.parametrize("kind", ["functional", "subclass"])
