@@ -20,7 +20,11 @@ def versions():
     return found
 
 
+def cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def description():
     """Such as `x86_64, 2 cores, 0 GPUs`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{platform.machine()}, {cores} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs"
+    return f"{platform.machine()}, {cores()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs"

@@ -141,7 +141,26 @@ def needed_first(model):
     )
 
 
+def training(model):
+    """The Part that trains a model."""
+    return Part(kind="train", model=model)
+
+
+def before(part):
+    """The trainings whose models a part reads."""
+    models = needed_first(part.model) if part.kind == "train" else (part.model, part.source)
+    return tuple(training(model) for model in models if model)
+
+
+def said(part):
+    """A part in a word or two."""
+    if part.kind == "train":
+        return "train"
+    return {"black box": f"black box {part.name}", "steps": "attack steps", "surface": "loss surface"}.get(
+        part.kind, part.name
+    )
+
+
 def _training(model):
-    for source in needed_first(model):
-        yield Part(kind="train", model=source)
-    yield Part(kind="train", model=model)
+    yield from before(training(model))
+    yield training(model)

@@ -1,8 +1,6 @@
 """Where an exhibit's models and measurements are kept, and how the parts that are missing are made."""
 
-import concurrent.futures.process
 import json
-import multiprocessing
 import pathlib
 import re
 import shutil
@@ -11,7 +9,7 @@ import time
 import keras
 
 from alp_tf import experiment, files, machine, progress
-from alp_tf.reproduction import budgets, estimate, measuring, parts
+from alp_tf.reproduction import budgets, estimate, measuring, parts, processes
 from alp_tf.workdir import WorkDir
 
 
@@ -67,6 +65,10 @@ class Store:
         source = f" on {budgets.directory_name(part.source, self._budget)}" if part.source else ""
         return re.sub(r"[^A-Za-z0-9.=]+", "_", f"{part.kind} {part.name}{source}").strip("_")
 
+    def said(self, part):
+        """A part in a few words, with its model."""
+        return f"{self.directory(part.model).name}: {parts.said(part)}"
+
     def done(self, part, images):
         """What a finished part found, or None.
 
@@ -85,7 +87,7 @@ class Store:
             # How long it took is in its history.
             return {"trained": True} if trained else None
         path = self._file(part)
-        if not path.exists() or not self.done(_training_of(part), images):
+        if not path.exists() or not self.done(parts.training(part.model), images):
             return None
         found = json.loads(path.read_text(encoding="utf-8"))
         return found if found["asked"] == self._asked(part, images) else None
@@ -120,18 +122,16 @@ class Store:
         return self.directory(part.model) / "measured" / f"{self.slug(part)}.json"
 
 
-def make_all(wanted, store, sizes, test_images, *, isolated=False, show_progress=True):
+def make_all(wanted, store, sizes, test_images, *, jobs=0, show_progress=True):
     """Makes every part that is not there yet.
-
-    TensorFlow gives back only some of a model's memory, some hundred megabytes for one that was trained and attacked
-    with all of the strong protocols. Over days of work each part therefore has a process of its own.
 
     Args:
       wanted: list of parts.Part, each after those that it needs.
       store: Store.
       sizes: measuring.Sizes.
       test_images: how many the data set has.
-      isolated: whether each part is made in a process of its own; without, it starts seconds earlier.
+      jobs: how many parts are made at a time, each in a process of its own; 0 makes them in this one, which starts
+        seconds earlier.
       show_progress: whether a bar over all of them is shown.
 
     Raises:
@@ -141,13 +141,13 @@ def make_all(wanted, store, sizes, test_images, *, isolated=False, show_progress
     with progress.bar(
         len(wanted), "everything", "part", initial=len(wanted) - len(missing), shown=show_progress
     ) as bar:
-        for part, images in missing:
-            bar.set_description(f"{store.directory(part.model).name}: {said(part)}")
-            if isolated:
-                _make_apart(store, part, images)
-            else:
+        if jobs:
+            processes.make(missing, store, jobs, bar)
+        else:
+            for part, images in missing:
+                bar.set_description(store.said(part))
                 store.make(part, images)
-            bar.update()
+                bar.update()
     keras.utils.clear_session()
 
 
@@ -181,43 +181,18 @@ def plan(wanted, store, sizes, test_images):
     for part, images, found in state(wanted, store, sizes, test_images):
         name = store.directory(part.model).name
         if found is not None:
-            lines.setdefault(name, []).append(f"{said(part)} (done)")
+            lines.setdefault(name, []).append(f"{parts.said(part)} (done)")
             continue
         left += 1
         value = estimate.remaining(part, store.config(part.model), sizes, images, store)
         total, unknown = total + (value or 0.0), unknown + (value is None)
-        lines.setdefault(name, []).append(f"{said(part)} {estimate.length(value)}")
+        lines.setdefault(name, []).append(f"{parts.said(part)} {estimate.length(value)}")
     trainings = sum(part.kind == "train" for part in wanted)
     summary = f"{len(wanted)} parts ({trainings} models to train), {left} of them to do: about {estimate.length(total)}"
     if unknown:
         summary += f", and {unknown} for which no speed is known before the first is finished"
     width = max(map(len, lines))
     return "\n".join([*(f"  {name:<{width}}  {', '.join(done)}" for name, done in lines.items()), summary])
-
-
-def said(part):
-    """A part in a word or two."""
-    if part.kind == "train":
-        return "train"
-    return {"black box": f"black box {part.name}", "steps": "attack steps", "surface": "loss surface"}.get(
-        part.kind, part.name
-    )
-
-
-def _training_of(part):
-    return parts.Part(kind="train", model=part.model)
-
-
-def _make_apart(store, part, images):
-    spawning = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawning) as process:
-        try:
-            process.submit(store.make, part, images).result()
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise ValueError(
-                f"the process of {store.directory(part.model).name}, {said(part)}, ended suddenly; where memory was "
-                "short, free some. The same command goes on where it stopped"
-            ) from error
 
 
 def _keep_for(keep, asked):

@@ -46,7 +46,7 @@ class Stub:
         return {**found, "examples": 100, "top5_accuracy": 0.99}
 
 
-def made(order, output, sizes=SIZES):
+def made(order, output, sizes=SIZES, jobs=0):
     store = work.Store(output, order.budget, sizes=sizes)
-    work.make_all(order.parts(), store, sizes, 10_000, show_progress=False)
+    work.make_all(order.parts(), store, sizes, 10_000, jobs=jobs, show_progress=False)
     return results.collect(order, store, sizes, (60_000, 10_000), command="test")

@@ -10,7 +10,7 @@ import time
 import keras
 import pytest
 
-from alp_tf import configs, experiment, reproduce, tables
+from alp_tf import configs, experiment, machine, reproduce, tables
 from alp_tf.reproduction import budgets, drawing, kannan, markdown, measuring, results, work
 from alp_tf.reproduction.budgets import Model
 from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN, WHITE_BOX, Column, Exhibit, Row
@@ -24,6 +24,10 @@ MISTAKES = {
     "too many copies": (["--table=kannan/1", "--copies=2"], "--copies is 2"),
     "a published smoke": (["--table=kannan/1", "--budget=smoke", "--publish"], "a smoke is no result"),
     "the digits' directory": (["--table=kannan/1", "--workdir=x"], "--workdir is for --table=digits"),
+    "more jobs than cores": (
+        ["--table=kannan/7", "--jobs=1000", "--budget=smoke", "--dry-run"],
+        f"there are {machine.cores()} cores: write --jobs={machine.cores()} or fewer",
+    ),
     "no data there": (["--table=kannan/1", "--data_dir=nowhere", "--dry-run"], "add --data_dir=DIR"),
 }
 
@@ -151,12 +155,12 @@ def test_the_sources_of_ensemble_training_are_trained_before_it():
 @pytest.mark.slow
 def test_parts_in_processes_of_their_own_find_the_same(tmp_path):
     sizes, found = measuring.Sizes(examples=20, strong_examples=10, smoke=True), []
-    for isolated in (False, True):
-        order, store = order_of(DIGITS, "smoke"), work.Store(tmp_path / str(isolated), "smoke", sizes=sizes)
-        work.make_all(order.parts(), store, sizes, 360, isolated=isolated, show_progress=False)
+    for jobs in (0, 1, 2):
+        order, store = order_of(DIGITS, "smoke"), work.Store(tmp_path / str(jobs), "smoke", sizes=sizes)
+        work.make_all(order.parts(), store, sizes, 360, jobs=jobs, show_progress=False)
         rows = results.collect(order, store, sizes, (1437, 360), command="test")["rows"]
         found.append({label: row["columns"] for label, row in rows.items()})
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.slow

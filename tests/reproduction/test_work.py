@@ -1,11 +1,14 @@
 """Parts are made once, resumed, shared and estimated; what is published makes the page."""
 
 import json
+import os
 import re
+import time
+from concurrent import futures
 
 import pytest
 
-from alp_tf.reproduction import markdown, measuring, page, parts, work
+from alp_tf.reproduction import markdown, measuring, page, parts, processes, work
 from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
 from tests.reproduction.stub import SIZES, made
 
@@ -32,6 +35,53 @@ def test_exhibits_share_models_and_measurements_and_changed_ones_are_made_again(
     made(order_of(parts.TABLES["kannan/1"]), tmp_path, measuring.Sizes(examples=100, strong_examples=60))
     assert len(stub.made[before:]) == 4
     assert all("protocol" in name for name in stub.made[before:])
+
+
+def test_some_at_a_time_are_started_after_what_they_read(stub, tmp_path, monkeypatch):
+    seen, order = [], order_of(parts.TABLES["kannan/7"], seeds=(0, 1), copies=2)
+
+    def one(store, part, images, row, cores):
+        seen.append((part, cores))
+        time.sleep(0.002 * (row + 1))
+        store.make(part, images)
+        seen.append((part, None))
+
+    monkeypatch.setattr(processes, "_make", one)
+    monkeypatch.setattr(futures, "ProcessPoolExecutor", lambda *_, **__: futures.ThreadPoolExecutor(1))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4}, raising=False)
+    made(order, tmp_path, jobs=2)
+    assert len(stub.made) == len(set(stub.made)) == len(order.parts())
+    running, finished, together = {}, set(), 0
+    for part, cores in seen:
+        if cores is None:
+            finished.add(part)
+            del running[part]
+            continue
+        assert finished.issuperset(parts.before(part))
+        running[part] = cores
+        together += len(running) == 2
+        assert sorted(sum(running.values(), [])) == sorted(set().union(*running.values()))
+        assert len(running) <= 2
+        assert len(cores) in (2, 3)
+    assert together > len(seen) / 4
+
+
+def test_a_mistake_in_one_leaves_the_others_finished_and_says_whose_process_ended(stub, tmp_path, monkeypatch):
+    order = order_of(parts.TABLES["kannan/1"])
+
+    def one(store, part, images, row, cores):
+        if row:
+            time.sleep(0.05)
+            store.make(part, images)
+        else:
+            raise futures.process.BrokenProcessPool
+
+    monkeypatch.setattr(processes, "_make", one)
+    monkeypatch.setattr(futures, "ProcessPoolExecutor", lambda *_, **__: futures.ThreadPoolExecutor(1))
+    with pytest.raises(ValueError, match="the process of mnist_mpgd-seed0: train ended suddenly.*goes on where"):
+        made(order, tmp_path, jobs=2)
+    time.sleep(0.1)
+    assert stub.made == ["mnist_mpgd-seed1000"]
 
 
 def test_seeds_give_means_and_the_strong_protocols_are_of_the_first(stub, tmp_path):
