@@ -6,7 +6,7 @@ What is done with each file grows with how little it shares with others:
 - each of the digits trains, is evaluated and reports, for that takes seconds: with them every defence does;
 - a few of the others take a step on real images: together they have every data set, with a training attack and
   without, and every network, those of the paper's budget made small. ImageNet's two networks take most of the time,
-  which goes into building their graphs, so only one of them is in every run of the tests, without an attack;
+  which goes into building their graphs, so only one of them is in every run of the tests, eagerly, without an attack;
 - all of the others do with `-m slow`, on the paper's budget, with small networks in place of large ones, pictures
   included; and so do ImageNet's two networks, attacked.
 """
@@ -311,7 +311,12 @@ def test_a_step_on_real_images(name, tmp_path, data_dir, no_pictures):
     stem, _, budget = name.partition(":")
     # To trace a network as deep as Inception once more, for an attack, takes as long as the rest.
     noise = {"noise": configs.attack(name="random_noise", epsilon=16 / 255, samples=1)} if STEPS[name] else None
-    take_a_step(ROOT / "experiments" / f"{stem}.py", budget, tmp_path / "run", data_dir, STEPS[name], noise)
+    # Nor to trace it at all: eagerly, a step of it takes half the time. The slow test below traces it.
+    tf.config.run_functions_eagerly(bool(STEPS[name]))
+    try:
+        take_a_step(ROOT / "experiments" / f"{stem}.py", budget, tmp_path / "run", data_dir, STEPS[name], noise)
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.slow
