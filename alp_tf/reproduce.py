@@ -130,7 +130,7 @@ def _page():
 def _command(options):
     """What makes the same results anywhere: the command without the places of this machine."""
     given = [name for name in ("table", "figure", "budget", "seeds") if options[name].value is not None]
-    given += [name for name in ("seed", "copies", "examples", "strong_examples") if options[name].present]
+    given += [name for name in ("seed", "copies", "examples", "strong_examples", "jobs") if options[name].present]
     return shlex.join(["python", "-m", "alp_tf.reproduce", *(f"--{name}={options[name].value}" for name in given)])
 
 

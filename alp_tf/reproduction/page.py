@@ -16,7 +16,7 @@ _PAPERS = {
     "kannan": "Kannan et al. 2018, Adversarial Logit Pairing",
     "shafahi": "Shafahi et al. 2019, Batch-wise Logit-Similarity",
 }
-_REFERENCE = re.compile(r"\{(table|figure) ([^|{}]+?) \| ([^|{}]+?) \| ([^|{}]+?)\}")
+_REFERENCE = re.compile(r"\{(table|figure)\s([^|{}]+?)\s\|\s+([^|{}]+?)\s\|\s+([^|{}]+?)\}")
 _INTRODUCTION = """# Results: the papers' tables and figures, measured here
 
 `paper` is what the paper prints, `ours` what this package measured: in per cent, with 95 % intervals in brackets.
