@@ -1,9 +1,10 @@
-"""Makes a table or a figure of the papers: trains what is missing, evaluates, prints, draws.
+"""Makes tables and figures of the papers: trains what is missing, evaluates, prints, draws.
 
     python -m alp_tf.reproduce --table=digits
     python -m alp_tf.reproduce --list
     python -m alp_tf.reproduce --table=kannan/1 --data_dir=DIR --dry-run
     python -m alp_tf.reproduce --figure=shafahi/2 --data_dir=DIR --budget=laptop --seeds=3
+    python -m alp_tf.reproduce --table=shafahi/1 --table=shafahi/2 --figure=shafahi/5 --data_dir=DIR --jobs=2
 
 The first trains four networks on the embedded digits (undefended, logit squeezing, mixed-minibatch PGD, adversarial
 logit pairing) in under three minutes on 2 cores, and writes table.md, table.json, figures/table.png and a directory for
@@ -14,8 +15,9 @@ left of them under the protocols `strong` and `autoattack`. The budget `paper` i
 `laptop` takes hours on 2 cores, and the caption lists in what it differs; `smoke` takes seconds and is no result.
 Models and measurements are kept in --output, and exhibits share them. Interrupted at any moment, the same command goes
 on where it stopped; --dry-run says what it will do and about how long that takes. Without a GPU, --jobs=2 is done
-sooner: two parts at a time, each on half of the cores, which small networks keep busier. Data sets come through TFDS:
---data_dir is where they are prepared, TFDS' own directory if not given; what is not there is downloaded.
+sooner: two parts at a time, each on half of the cores, which small networks keep busier. Several exhibits are made one
+after the other, and each is written as soon as its last part is there. Data sets come through TFDS: --data_dir is where
+they are prepared, TFDS' own directory if not given; what is not there is downloaded.
 
 --publish also writes the JSON and the pictures into experiments/results/, and --page makes docs/results.md of what lies
 there.
@@ -29,20 +31,21 @@ from alp_tf import command_line, names
 
 
 def main(arguments):
-    """Makes one table or figure, lists them, or writes the page of results.
+    """Makes tables and figures, lists them, or writes the page of results.
 
     Args:
       arguments: of the command line, without the command's name.
     """
     options = _flags()
     command_line.parse([_underscored(argument) for argument in arguments], options, __doc__)
-    asked = [name for name in ("table", "figure", "list", "page") if options[name].value]
-    if len(asked) != 1:
-        seen = " and ".join(f"--{name}" for name in asked)
-        raise ValueError(
-            f"{seen} cannot be had at once" if seen else "which table? Write --table=digits, or --list for all of them"
-        )
-    if options.table == "digits":
+    asked = [name for name in ("list", "page") if options[name].value]
+    exhibits = [("table", name) for name in options.table] + [("figure", name) for name in options.figure]
+    seen = [f"--{kind}={name}" for kind, name in exhibits] + [f"--{name}" for name in asked]
+    if not seen:
+        raise ValueError("which table? Write --table=digits, or --list for all of them")
+    if len(seen) > 1 and (asked or ("table", "digits") in exhibits):
+        raise ValueError(f"{' and '.join(seen)} cannot be had at once; the papers' tables and figures can")
+    if exhibits == [("table", "digits")]:
         _digits(options, shlex.join(["python", "-m", "alp_tf.reproduce", *arguments]))
         return
     if options.workdir is not None:
@@ -53,13 +56,13 @@ def main(arguments):
     elif options.page:
         _page()
     else:
-        _exhibit(options)
+        _exhibits(options, exhibits)
 
 
 def _flags():
     found = flags.FlagValues()
-    flags.DEFINE_string("table", None, "which table: digits, kannan/1 ... see --list", flag_values=found)
-    flags.DEFINE_string("figure", None, "which figure: kannan/1, shafahi/2 ... see --list", flag_values=found)
+    flags.DEFINE_multi_string("table", [], "which table: digits, kannan/1 ... see --list", flag_values=found)
+    flags.DEFINE_multi_string("figure", [], "which figure: kannan/1, shafahi/2 ... see --list", flag_values=found)
     flags.DEFINE_boolean("list", False, "list every table and figure", flag_values=found)
     flags.DEFINE_boolean("page", False, "write docs/results.md from the committed JSON", flag_values=found)
     flags.DEFINE_enum(
@@ -101,8 +104,8 @@ def _digits(options, command):
 
     from alp_tf import tables
 
-    workdir = options.workdir or f"runs/{options.table}"
-    text = tables.make(tables.TABLES[options.table], workdir, command=command, seed=options.seed)
+    workdir = options.workdir or "runs/digits"
+    text = tables.make(tables.TABLES["digits"], workdir, command=command, seed=options.seed)
     print(f"\n{text}\n\nWritten to {workdir}/table.md, with figures/table.png")
 
 
@@ -127,23 +130,21 @@ def _page():
     print(f"written: {path}")
 
 
-def _command(options):
+def _command(options, exhibit):
     """What makes the same results anywhere: the command without the places of this machine."""
-    given = [name for name in ("table", "figure", "budget", "seeds") if options[name].value is not None]
-    given += [name for name in ("seed", "copies", "examples", "strong_examples", "jobs") if options[name].present]
-    return shlex.join(["python", "-m", "alp_tf.reproduce", *(f"--{name}={options[name].value}" for name in given)])
+    given = [name for name in ("seed", "copies", "examples", "strong_examples", "jobs") if options[name].present]
+    chosen = [f"--{name}={options[name].value}" for name in ("budget", "seeds", *given)]
+    return shlex.join(["python", "-m", "alp_tf.reproduce", f"--{exhibit.kind}={exhibit.name}", *chosen])
 
 
-def _exhibit(options):
-    from alp_tf import files
-    from alp_tf.reproduction import drawing, markdown, measuring, page, parts, processes, results, work
+def _exhibits(options, asked):
+    from alp_tf.reproduction import markdown, measuring, parts, processes, work
 
-    kind = "table" if options.table else "figure"
-    name = options.table or options.figure
-    registry = [*parts.TABLES, "digits"] if kind == "table" else [*parts.FIGURES]
-    names.lookup(kind, name, registry)
     seeds = tuple(range(options.seed, options.seed + options.seeds))
-    order = parts.order(kind, name, budget=options.budget, seeds=seeds, copies=options.copies or len(seeds))
+    orders = []
+    for kind, name in dict.fromkeys(asked):
+        names.lookup(kind, name, [*parts.TABLES, "digits"] if kind == "table" else [*parts.FIGURES])
+        orders.append(parts.order(kind, name, budget=options.budget, seeds=seeds, copies=options.copies or len(seeds)))
     processes.check(options.jobs)
     smoke = options.budget == "smoke"
     if smoke and options.publish:
@@ -153,27 +154,47 @@ def _exhibit(options):
         strong_examples=4 if smoke else options.strong_examples,
         smoke=smoke,
     )
-    places = {"data_dir": options.data_dir, "archives": options.archives}
-    store = work.Store(options.output, options.budget, sizes=sizes, **places)
-    wanted = order.parts()
-    print(f"{kind} {name}, {order.exhibit.title}, budget {options.budget}, {len(seeds)} seed(s)")
     # Nothing is downloaded only to be counted.
-    counted = options.dry_run and options.data_dir is None
-    images = markdown.OFFICIAL[order.exhibit.dataset] if counted else store.images(wanted[0].model)
-    print(work.plan(wanted, store, sizes, images[1]), flush=True)
+    counts = markdown.OFFICIAL if options.dry_run and options.data_dir is None else None
+    places = {"data_dir": options.data_dir, "archives": options.archives}
+    store = work.Store(options.output, options.budget, sizes=sizes, counts=counts, **places)
+    for order in orders:
+        exhibit = order.exhibit
+        print(f"{exhibit.kind} {exhibit.name}, {exhibit.title}, budget {options.budget}, {len(seeds)} seed(s)")
+    # Exhibits share parts.
+    wanted = list(dict.fromkeys(part for order in orders for part in order.parts()))
+    print(work.plan(wanted, store), flush=True)
     if options.dry_run:
         return
-    work.make_all(wanted, store, sizes, images[1], jobs=0 if smoke and options.jobs == 1 else options.jobs)
-    found = results.collect(order, store, sizes, images, command=_command(options))
-    directory = store.path.parent / order.exhibit.paper
+    written = {}
+
+    def write_finished(unmade):
+        for index, order in enumerate(orders):
+            if index not in written and not set(unmade).intersection(order.parts()):
+                written[index] = _write(order, store, options)
+
+    work.make_all(wanted, store, jobs=0 if smoke and options.jobs == 1 else options.jobs, after=write_finished)
+    for _, said in sorted(written.items()):
+        print(f"\n{said}")
+
+
+def _write(order, store, options):
+    """Writes a finished exhibit; returns what is to be shown of it."""
+    from alp_tf import files
+    from alp_tf.reproduction import drawing, markdown, page, results
+
+    exhibit = order.exhibit
+    found = results.collect(order, store, command=_command(options, exhibit))
+    directory = store.path.parent / exhibit.paper
     directory.mkdir(parents=True, exist_ok=True)
-    pictures = drawing.draw(directory, order.exhibit, found)
-    text = f"# {markdown.heading(order.exhibit)}\n\n{markdown.text(order.exhibit, found, pictures)}\n"
-    files.write_text(directory / f"{order.exhibit.stem}.md", text)
-    files.write_json(directory / f"{order.exhibit.stem}.json", found)
-    print(f"\n{text}\nWritten to {directory}/{order.exhibit.stem}.md and .json")
+    pictures = drawing.draw(directory, exhibit, found)
+    text = f"# {markdown.heading(exhibit)}\n\n{markdown.text(exhibit, found, pictures)}\n"
+    files.write_text(directory / f"{exhibit.stem}.md", text)
+    files.write_json(directory / f"{exhibit.stem}.json", found)
+    said = f"{text}\nWritten to {directory}/{exhibit.stem}.md and .json"
     if options.publish:
-        print(f"Published: {page.publish(order.exhibit, found)}; --page makes docs/results.md of it")
+        said += f"\nPublished: {page.publish(exhibit, found)}; --page makes docs/results.md of it"
+    return said
 
 
 if __name__ == "__main__":

@@ -22,19 +22,17 @@ _MASKING_UNITS = 3_000 * 100
 _START, _SMOKE = 10.0, 4.0
 
 
-def seconds(part, config, sizes, images, store):
-    """Seconds of a part, or None where nobody knows.
+def seconds(part, store):
+    """Seconds of a part from its beginning, or None where nobody knows.
 
     Args:
       part: parts.Part.
-      config: ConfigDict of its model.
-      sizes: measuring.Sizes.
-      images: how many it is measured on.
       store: work.Store, where finished runs tell.
     """
-    if sizes.smoke:
+    if store.sizes.smoke:
         return _SMOKE
-    before = _before(part, config, images, store)
+    config = store.config(part.model)
+    before = _before(part, config, store)
     if before is not None:
         return before
     speed = _SPEEDS.get(config.model.name)
@@ -42,19 +40,19 @@ def seconds(part, config, sizes, images, store):
         return None
     if part.kind == "train":
         return _START + _training_units(config) / speed
-    return _START + images * _units(part, config, sizes) / speed
+    return _START + store.images(part) * _units(part, config, store.sizes) / speed
 
 
-def remaining(part, config, sizes, images, store):
+def remaining(part, store):
     """As `seconds`, less what an interrupted training has done."""
-    found = seconds(part, config, sizes, images, store)
+    found = seconds(part, store)
     rows = callbacks.History.read(store.directory(part.model) / "history.jsonl") if part.kind == "train" else []
     if found is None or not rows:
         return found
-    return found * max(1 - rows[-1]["step"] / config.train.steps, 0.0)
+    return found * max(1 - rows[-1]["step"] / store.config(part.model).train.steps, 0.0)
 
 
-def _before(part, config, images, store):
+def _before(part, config, store):
     """What models of the same experiment and length a step, or image, took."""
     found = []
     for directory in store.path.glob(f"{part.model.experiment}-*"):
@@ -64,7 +62,7 @@ def _before(part, config, images, store):
         else:
             for path in directory.glob(f"measured/{store.slug(part)}.json"):
                 kept = json.loads(path.read_text(encoding="utf-8"))
-                found.append(kept["seconds"] / kept["images"] * images)
+                found.append(kept["seconds"] / kept["images"] * store.images(part))
     return statistics.median(found) if found else None
 
 

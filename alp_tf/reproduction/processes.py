@@ -26,29 +26,30 @@ def check(jobs):
         raise ValueError(f"--jobs is {jobs}, and there are {cores} cores: write --jobs={cores} or fewer")
 
 
-def make(missing, store, jobs, bar):
+def make(wanted, store, jobs, *, describe, made):
     """Makes parts. After a mistake none is started any more, and those under way are finished.
 
     Args:
-      missing: list of (parts.Part, images that it is measured on), each after those that it needs.
+      wanted: list of parts.Part, each after those that it needs.
       store: work.Store.
       jobs: how many are made at a time, see `check`.
-      bar: progress bar, by one for each.
+      describe: function of a text that says what is being made.
+      made: function of each part, called when it is.
 
     Raises:
       ValueError, OSError: see work.make_all; also a process that ended suddenly.
     """
     shares = _shares(jobs)
-    waiting, running = list(missing), {}
+    waiting, running = list(wanted), {}
     while waiting or running:
-        unmade = {part for part, _ in waiting} | {part for part, *_ in running.values()}
-        ready = [item for item in waiting if unmade.isdisjoint(parts.before(item[0]))]
-        for part, images in ready[: len(shares)]:
-            waiting.remove((part, images))
+        unmade = {*waiting, *(part for part, *_ in running.values())}
+        ready = [part for part in waiting if unmade.isdisjoint(parts.before(part))]
+        for part in ready[: len(shares)]:
+            waiting.remove(part)
             share = shares.pop(0)
             process = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-            running[process.submit(_make, store, part, images, *share)] = part, share, process
-        bar.set_description(", ".join(store.said(part) for part, *_ in running.values()))
+            running[process.submit(_make, store, part, *share)] = part, share, process
+        describe(", ".join(store.said(part) for part, *_ in running.values()))
         finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
         for future in finished:
             part, share, process = running.pop(future)
@@ -62,7 +63,7 @@ def make(missing, store, jobs, bar):
                 ) from error
             finally:
                 process.shutdown()
-            bar.update()
+            made(part)
 
 
 def _shares(jobs):
@@ -73,9 +74,9 @@ def _shares(jobs):
     return [(row, cores[row::jobs]) for row in range(jobs)]
 
 
-def _make(store, part, images, row, cores):
+def _make(store, part, row, cores):
     if cores is not None:
         # Before TensorFlow counts its threads by it.
         os.sched_setaffinity(0, cores)
     progress.take_row(row + 1)
-    store.make(part, images)
+    store.make(part)

@@ -6,25 +6,19 @@ from alp_tf.reproduction import budgets, intervals
 from alp_tf.reproduction.exhibit import CLEAN
 
 
-def collect(order, store, sizes, images, *, command):
+def collect(order, store, *, command):
     """Everything that the exhibit's Markdown and pictures are made of.
 
     Args:
       order: parts.Order, all of whose parts are finished.
       store: work.Store.
-      sizes: measuring.Sizes.
-      images: how many training and test images the data set has.
       command: what the user typed.
 
     Returns:
       JSON-ready dictionary.
     """
     exhibit = order.exhibit
-    train_examples, test_examples = images
-
-    def found(part):
-        return store.done(part, sizes.images(part, test_examples))
-
+    train_examples, test_examples = store.counts(order.model(exhibit.rows[0], order.seeds[0]))
     return {
         "exhibit": f"{exhibit.kind} {exhibit.name}",
         "title": exhibit.title,
@@ -36,15 +30,15 @@ def collect(order, store, sizes, images, *, command):
         "dataset": {"name": exhibit.dataset, "train_examples": train_examples, "test_examples": test_examples},
         "threat_model": str(protocols.THREAT_MODELS[exhibit.dataset]),
         "differences": _differences(order),
-        "rows": {row.label: _row(order, row, store, found) for row in exhibit.rows},
+        "rows": {row.label: _row(order, row, store) for row in exhibit.rows},
         "versions": machine.versions(),
         "machine": machine.description(),
     }
 
 
-def _row(order, row, store, found):
+def _row(order, row, store):
     models = [order.model(row, seed) for seed in order.seeds]
-    cells = {column.label: _cell(order, row, column, found) for column in order.exhibit.columns}
+    cells = {column.label: _cell(order, row, column, store) for column in order.exhibit.columns}
     histories = [callbacks.History.read(store.directory(model) / "history.jsonl") for model in models]
     described = {
         "models": [store.directory(model).name for model in models],
@@ -53,22 +47,22 @@ def _row(order, row, store, found):
         "series": row.series,
         "x": row.x,
         "columns": cells,
-        "protocols": {name: _protocol(found(part)) for name, part in order.protocol_parts(row).items()},
+        "protocols": {name: _protocol(store.done(part)) for name, part in order.protocol_parts(row).items()},
     }
     drawn = [order.drawn_part(row, seed) for seed in order.seeds]
     if order.exhibit.drawing == "steps":
-        described["by_steps"] = _by_steps([found(part) for part in drawn])
+        described["by_steps"] = _by_steps([store.done(part) for part in drawn])
     elif order.exhibit.drawing == "surface":
         described["surface"] = {
-            key: value for key, value in found(drawn[0]).items() if key not in ("asked", "versions", "machine")
+            key: value for key, value in store.done(drawn[0]).items() if key not in ("asked", "versions", "machine")
         }
     return described
 
 
-def _cell(order, row, column, found):
+def _cell(order, row, column, store):
     """Of each seed the lowest accuracy of the column's attacks and sources."""
     key = "clean_accuracy" if column.kind == CLEAN else "top5_accuracy" if column.top5 else "robust_accuracy"
-    by_seed = [[found(part) for part in order.attack_parts(row, seed, column)] for seed in order.seeds]
+    by_seed = [[store.done(part) for part in order.attack_parts(row, seed, column)] for seed in order.seeds]
     lowest = [min(measured, key=lambda each: each[key]) for measured in by_seed]
     cell = intervals.summary([each[key] for each in lowest], lowest[0]["examples"])
     if column.kind != CLEAN:

@@ -1,5 +1,6 @@
 """Where an exhibit's models and measurements are kept, and how the parts that are missing are made."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -8,7 +9,7 @@ import time
 
 import keras
 
-from alp_tf import experiment, files, machine, progress
+from alp_tf import experiment, files, lock, machine, progress
 from alp_tf.reproduction import budgets, estimate, measuring, parts, processes
 from alp_tf.workdir import WorkDir
 
@@ -18,9 +19,10 @@ class Store:
 
     Attributes:
       path: the directory, `OUTPUT/BUDGET/models`.
+      sizes: measuring.Sizes.
     """
 
-    def __init__(self, output, budget, *, sizes, data_dir=None, archives=None):
+    def __init__(self, output, budget, *, sizes, data_dir=None, archives=None, counts=None):
         """Makes nothing yet.
 
         Args:
@@ -28,9 +30,11 @@ class Store:
           budget: one of budgets.BUDGETS, each of which has models of its own.
           sizes: measuring.Sizes.
           data_dir, archives: where the data sets are, see datasets.load.
+          counts: {data set: (training images, test images)} of those whose images are not to be counted.
         """
         self.path = pathlib.Path(output) / budget / "models"
-        self._budget, self._sizes = budget, sizes
+        self.sizes = sizes
+        self._budget, self._counts = budget, dict(counts or {})
         self._data_dir, self._archives = data_dir, archives
 
     def directory(self, model):
@@ -47,18 +51,29 @@ class Store:
             config.defense.sources = tuple(str(self.directory(source) / "model.keras") for source in needed)
         return config
 
-    def images(self, model):
+    def counts(self, model):
         """(training images, test images) of a model's data set, as they are there.
 
         Raises:
           ValueError: it is not there and cannot be had; says what to do.
         """
-        try:
-            data = measuring.dataset_of(self.config(model))
-        except ValueError as error:
-            # The flags of this command have shorter names.
-            raise ValueError(str(error).replace("--config.dataset.", "--")) from error
-        return data.train_examples, data.test_examples
+        config = self.config(model)
+        if config.dataset.name not in self._counts:
+            try:
+                data = measuring.dataset_of(config)
+            except ValueError as error:
+                # The flags of this command have shorter names.
+                raise ValueError(str(error).replace("--config.dataset.", "--")) from error
+            self._counts[config.dataset.name] = data.train_examples, data.test_examples
+        return self._counts[config.dataset.name]
+
+    def images(self, part):
+        """On how many test images a part is measured.
+
+        Raises:
+          ValueError: see `counts`.
+        """
+        return self.sizes.images(part, self.counts(part.model)[1])
 
     def slug(self, part):
         """The name of a measurement's file, without its ending."""
@@ -69,15 +84,14 @@ class Store:
         """A part in a few words, with its model."""
         return f"{self.directory(part.model).name}: {parts.said(part)}"
 
-    def done(self, part, images):
+    def done(self, part):
         """What a finished part found, or None.
 
         Args:
           part: parts.Part.
-          images: how many it is to be measured on.
 
         Raises:
-          ValueError: the model's directory belongs to another configuration.
+          ValueError: the model's directory belongs to another configuration; or see `counts`.
         """
         if part.kind == "train":
             try:
@@ -87,17 +101,19 @@ class Store:
             # How long it took is in its history.
             return {"trained": True} if trained else None
         path = self._file(part)
-        if not path.exists() or not self.done(parts.training(part.model), images):
+        if not path.exists() or not self.done(parts.training(part.model)):
             return None
         found = json.loads(path.read_text(encoding="utf-8"))
-        return found if found["asked"] == self._asked(part, images) else None
+        return found if found["asked"] == self._asked(part) else None
 
-    def make(self, part, images):
+    def make(self, part):
         """Makes a part, going on where it was interrupted.
 
         Args:
           part: parts.Part.
-          images: how many it is to be measured on.
+
+        Raises:
+          ValueError: another process is making it; says which. Or see experiment.train and evaluation.evaluate.
         """
         config, directory = self.config(part.model), self.directory(part.model)
         if part.kind == "train":
@@ -107,84 +123,71 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         keep = path.with_suffix("")
         source = self.directory(part.source) if part.source else None
-        _keep_for(keep, self._asked(part, images))
-        found = measuring.measure(part, config, directory, source, self._sizes, keep)
-        found = {"asked": self._asked(part, images), "images": images, **found}
-        # An attack counts its own seconds, those before an interruption included.
-        found["seconds"] = round(found.get("seconds") or time.perf_counter() - began, 3)
-        files.write_json(path, {**found, "versions": machine.versions(), "machine": machine.description()})
-        shutil.rmtree(keep, ignore_errors=True)
+        with _held(path.with_suffix(".lock"), self.said(part)):
+            _keep_for(keep, self._asked(part))
+            found = measuring.measure(part, config, directory, source, self.sizes, keep)
+            found = {"asked": self._asked(part), "images": self.images(part), **found}
+            # An attack counts its own seconds, those before an interruption included.
+            found["seconds"] = round(found.get("seconds") or time.perf_counter() - began, 3)
+            files.write_json(path, {**found, "versions": machine.versions(), "machine": machine.description()})
+            shutil.rmtree(keep, ignore_errors=True)
 
-    def _asked(self, part, images):
-        return measuring.asked(part, self.config(part.model).dataset.name, self._sizes, images)
+    def _asked(self, part):
+        return measuring.asked(part, self.config(part.model).dataset.name, self.sizes, self.images(part))
 
     def _file(self, part):
         return self.directory(part.model) / "measured" / f"{self.slug(part)}.json"
 
 
-def make_all(wanted, store, sizes, test_images, *, jobs=0, show_progress=True):
+def make_all(wanted, store, *, jobs=0, after=lambda unmade: None, show_progress=True):
     """Makes every part that is not there yet.
 
     Args:
       wanted: list of parts.Part, each after those that it needs.
       store: Store.
-      sizes: measuring.Sizes.
-      test_images: how many the data set has.
       jobs: how many parts are made at a time, each in a process of its own; 0 makes them in this one, which starts
         seconds earlier.
+      after: function of the list of those that are still to be made, called at the beginning and after each part.
       show_progress: whether a bar over all of them is shown.
 
     Raises:
       ValueError, OSError: see experiment.run and evaluation.evaluate; also a process that ended suddenly.
     """
-    missing = [(part, images) for part, images, found in state(wanted, store, sizes, test_images) if found is None]
-    with progress.bar(
-        len(wanted), "everything", "part", initial=len(wanted) - len(missing), shown=show_progress
-    ) as bar:
+    unmade = [part for part in wanted if store.done(part) is None]
+    before = len(wanted) - len(unmade)
+    with progress.bar(len(wanted), "everything", "part", initial=before, shown=show_progress) as bar:
+
+        def made(part):
+            unmade.remove(part)
+            bar.update()
+            after(unmade)
+
+        after(unmade)
         if jobs:
-            processes.make(missing, store, jobs, bar)
+            processes.make(unmade, store, jobs, describe=bar.set_description, made=made)
         else:
-            for part, images in missing:
+            for part in tuple(unmade):
                 bar.set_description(store.said(part))
-                store.make(part, images)
-                bar.update()
+                store.make(part)
+                made(part)
     keras.utils.clear_session()
 
 
-def state(wanted, store, sizes, test_images):
-    """(part, images that it is measured on, what it found or None) of each part.
-
-    Args:
-      wanted: list of parts.Part.
-      store: Store.
-      sizes: measuring.Sizes.
-      test_images: how many the data set has.
-    """
-    found = []
-    for part in wanted:
-        # All of an exhibit have one data set.
-        images = sizes.images(part, test_images)
-        found.append((part, images, store.done(part, images)))
-    return found
-
-
-def plan(wanted, store, sizes, test_images):
+def plan(wanted, store):
     """What is to be done, model by model, with an estimate of its time: text for `--dry-run`.
 
     Args:
       wanted: list of parts.Part.
       store: Store.
-      sizes: measuring.Sizes.
-      test_images: how many the data set has.
     """
     lines, total, unknown, left = {}, 0.0, 0, 0
-    for part, images, found in state(wanted, store, sizes, test_images):
+    for part in wanted:
         name = store.directory(part.model).name
-        if found is not None:
+        if store.done(part) is not None:
             lines.setdefault(name, []).append(f"{parts.said(part)} (done)")
             continue
         left += 1
-        value = estimate.remaining(part, store.config(part.model), sizes, images, store)
+        value = estimate.remaining(part, store)
         total, unknown = total + (value or 0.0), unknown + (value is None)
         lines.setdefault(name, []).append(f"{parts.said(part)} {estimate.length(value)}")
     trainings = sum(part.kind == "train" for part in wanted)
@@ -193,6 +196,26 @@ def plan(wanted, store, sizes, test_images):
         summary += f", and {unknown} for which no speed is known before the first is finished"
     width = max(map(len, lines))
     return "\n".join([*(f"  {name:<{width}}  {', '.join(done)}" for name, done in lines.items()), summary])
+
+
+@contextlib.contextmanager
+def _held(path, said):
+    """No other process makes the same meanwhile.
+
+    Raises:
+      ValueError: one does; says which.
+    """
+    held = lock.Lock(path)
+    try:
+        held.acquire()
+    except BlockingIOError as holder:
+        raise ValueError(
+            f"{said} is being measured by {holder}. Wait until it has ended, or give another --output"
+        ) from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _keep_for(keep, asked):

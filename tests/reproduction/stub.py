@@ -5,7 +5,7 @@ import json
 import keras
 
 from alp_tf import experiment, files
-from alp_tf.reproduction import measuring, results, work
+from alp_tf.reproduction import markdown, measuring, results, work
 from alp_tf.workdir import WorkDir
 
 SIZES = measuring.Sizes(examples=100, strong_examples=50)
@@ -47,6 +47,10 @@ class Stub:
 
 
 def made(order, output, sizes=SIZES, jobs=0):
-    store = work.Store(output, order.budget, sizes=sizes)
-    work.make_all(order.parts(), store, sizes, 10_000, jobs=jobs, show_progress=False)
-    return results.collect(order, store, sizes, (60_000, 10_000), command="test")
+    store = store_in(output, order.budget, sizes)
+    work.make_all(order.parts(), store, jobs=jobs, show_progress=False)
+    return results.collect(order, store, command="test")
+
+
+def store_in(output, budget="laptop", sizes=SIZES):
+    return work.Store(output, budget, sizes=sizes, counts=markdown.OFFICIAL)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import pytest
@@ -19,7 +20,8 @@ from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
 MISTAKES = {
     "unknown table": (["--table=kanan/1"], "did you mean 'kannan/1'"),
     "unknown figure": (["--figure=shafahi/6"], "did you mean 'shafahi/"),
-    "both": (["--table=kannan/1", "--list"], "--table and --list cannot be had at once"),
+    "both": (["--table=kannan/1", "--list"], "--table=kannan/1 and --list cannot be had at once"),
+    "the digits among others": (["--table=digits", "--table=kannan/1"], "--table=digits and --table=kannan/1 cannot"),
     "a cluster's": (["--table=kannan/3"], "Write --budget=paper"),
     "too many copies": (["--table=kannan/1", "--copies=2"], "--copies is 2"),
     "a published smoke": (["--table=kannan/1", "--budget=smoke", "--publish"], "a smoke is no result"),
@@ -56,6 +58,30 @@ def test_a_dry_run_writes_nothing_and_needs_no_data(capsys, tmp_path):
     assert not (tmp_path / "output").exists()
 
 
+def test_several_exhibits_share_their_parts_and_each_is_written_when_it_is_finished(
+    stub, tmp_path, monkeypatch, capsys
+):
+    mnist = types.SimpleNamespace(train_examples=60_000, test_examples=10_000)
+    monkeypatch.setattr(measuring, "dataset_of", lambda config: mnist)
+    asked = ["--table=kannan/1", "--table=kannan/7", "--table=kannan/1", "--budget=smoke", f"--output={tmp_path}"]
+    # 12 of the first; the other has M-PGD's too.
+    stub.killed_after = 15
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.main(asked)
+    written = tmp_path / "smoke" / "kannan"
+    assert [path.name for path in written.glob("*.md")] == ["table1.md"]
+    stub.killed_after = None
+    capsys.readouterr()
+    reproduce.main(asked)
+    assert len(stub.made) == len(set(stub.made)) == 18
+    printed = capsys.readouterr().out
+    assert "18 parts (6 models to train), 3 of them to do" in printed
+    assert re.findall(r"^# Table (\d)", printed, re.MULTILINE) == ["1", "7"]
+    commands = {path.name: json.loads(path.read_text(encoding="utf-8"))["command"] for path in written.glob("*.json")}
+    ours = "python -m alp_tf.reproduce --table=kannan/{} --budget=smoke --seeds=1"
+    assert commands == {"table1.json": ours.format(1), "table7.json": ours.format(7)}
+
+
 DIGITS = Exhibit(
     name="digits/1",
     kind="figure",
@@ -86,10 +112,9 @@ def test_on_the_digits_everything_is_trained_measured_and_drawn(tmp_path):
     sizes = measuring.Sizes(examples=20, strong_examples=10, smoke=True)
     order = order_of(DIGITS, "smoke")
     store = work.Store(tmp_path, "smoke", sizes=sizes)
-    images = store.images(Model("digits_alp", (), 0))
-    assert images == markdown.OFFICIAL["digits"]
-    work.make_all(order.parts(), store, sizes, images[1], show_progress=False)
-    found = results.collect(order, store, sizes, images, command="test")
+    assert store.counts(Model("digits_alp", (), 0)) == markdown.OFFICIAL["digits"]
+    work.make_all(order.parts(), store, show_progress=False)
+    found = results.collect(order, store, command="test")
     for row in found["rows"].values():
         cells = row["columns"]
         assert 0 <= cells["White Box"]["mean"] <= cells["Clean"]["mean"] <= 1
@@ -104,7 +129,7 @@ def test_on_the_digits_everything_is_trained_measured_and_drawn(tmp_path):
     assert (tmp_path / "figure1.png").stat().st_size > 5000
     # What resumed it is gone, and nothing is left to do.
     assert all(path.is_file() for path in tmp_path.glob("smoke/models/*/measured/*"))
-    assert "0 of them to do" in work.plan(order.parts(), store, sizes, images[1])
+    assert "0 of them to do" in work.plan(order.parts(), store)
 
 
 @pytest.mark.parametrize("drawing_kind", ["steps", "surface"])
@@ -120,8 +145,8 @@ def test_curves_and_surfaces_of_the_digits(drawing_kind, tmp_path):
     )
     sizes = measuring.Sizes(examples=20, strong_examples=10, smoke=True)
     order, store = order_of(exhibit, "smoke"), work.Store(tmp_path, "smoke", sizes=sizes)
-    work.make_all(order.parts(), store, sizes, 360, show_progress=False)
-    found = results.collect(order, store, sizes, (1437, 360), command="test")
+    work.make_all(order.parts(), store, show_progress=False)
+    found = results.collect(order, store, command="test")
     (name,) = drawing.draw(tmp_path, exhibit, json.loads(json.dumps(found))).values()
     assert (tmp_path / name).stat().st_size > 5000
     assert "| plain |" in markdown.text(exhibit, found)
@@ -157,8 +182,8 @@ def test_parts_in_processes_of_their_own_find_the_same(tmp_path):
     sizes, found = measuring.Sizes(examples=20, strong_examples=10, smoke=True), []
     for jobs in (0, 1, 2):
         order, store = order_of(DIGITS, "smoke"), work.Store(tmp_path / str(jobs), "smoke", sizes=sizes)
-        work.make_all(order.parts(), store, sizes, 360, jobs=jobs, show_progress=False)
-        rows = results.collect(order, store, sizes, (1437, 360), command="test")["rows"]
+        work.make_all(order.parts(), store, jobs=jobs, show_progress=False)
+        rows = results.collect(order, store, command="test")["rows"]
         found.append({label: row["columns"] for label, row in rows.items()})
     assert found[0] == found[1] == found[2]
 

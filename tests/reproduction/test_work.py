@@ -10,7 +10,7 @@ import pytest
 
 from alp_tf.reproduction import markdown, measuring, page, parts, processes, work
 from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
-from tests.reproduction.stub import SIZES, made
+from tests.reproduction.stub import made, store_in
 
 
 @pytest.mark.parametrize("killed_after", [0, 1, 4, 11])
@@ -40,10 +40,10 @@ def test_exhibits_share_models_and_measurements_and_changed_ones_are_made_again(
 def test_some_at_a_time_are_started_after_what_they_read(stub, tmp_path, monkeypatch):
     seen, order = [], order_of(parts.TABLES["kannan/7"], seeds=(0, 1), copies=2)
 
-    def one(store, part, images, row, cores):
+    def one(store, part, row, cores):
         seen.append((part, cores))
         time.sleep(0.002 * (row + 1))
-        store.make(part, images)
+        store.make(part)
         seen.append((part, None))
 
     monkeypatch.setattr(processes, "_make", one)
@@ -69,10 +69,10 @@ def test_some_at_a_time_are_started_after_what_they_read(stub, tmp_path, monkeyp
 def test_a_mistake_in_one_leaves_the_others_finished_and_says_whose_process_ended(stub, tmp_path, monkeypatch):
     order = order_of(parts.TABLES["kannan/1"])
 
-    def one(store, part, images, row, cores):
+    def one(store, part, row, cores):
         if row:
             time.sleep(0.05)
-            store.make(part, images)
+            store.make(part)
         else:
             raise futures.process.BrokenProcessPool
 
@@ -82,6 +82,24 @@ def test_a_mistake_in_one_leaves_the_others_finished_and_says_whose_process_ende
         made(order, tmp_path, jobs=2)
     time.sleep(0.1)
     assert stub.made == ["mnist_mpgd-seed1000"]
+
+
+def test_a_measurement_under_way_is_not_made_by_another(stub, tmp_path, monkeypatch):
+    part = next(part for part in order_of(parts.TABLES["kannan/1"]).parts() if part.name == "strong")
+    store = store_in(tmp_path)
+    store.make(parts.training(part.model))
+    measured, refused = stub.measure, []
+
+    def meanwhile(*arguments):
+        with pytest.raises(ValueError, match=f"mnist_mpgd-seed0: strong is being measured by process {os.getpid()}"):
+            store.make(part)
+        refused.append(part)
+        return measured(*arguments)
+
+    monkeypatch.setattr(measuring, "measure", meanwhile)
+    store.make(part)
+    assert refused == [part]
+    assert store.done(part)["robust_accuracy"] == pytest.approx(0.6)
 
 
 def test_seeds_give_means_and_the_strong_protocols_are_of_the_first(stub, tmp_path):
@@ -102,13 +120,13 @@ def test_seeds_give_means_and_the_strong_protocols_are_of_the_first(stub, tmp_pa
 
 def test_the_estimate_learns_from_what_is_finished(stub, tmp_path):
     order = order_of(parts.TABLES["kannan/1"])
-    store = work.Store(tmp_path, "laptop", sizes=SIZES)
-    before = work.plan(order.parts(), store, SIZES, 10_000)
+    store = store_in(tmp_path)
+    before = work.plan(order.parts(), store)
     assert "12 parts (4 models to train), 12 of them to do" in before
     stub.killed_after = 1
     with pytest.raises(KeyboardInterrupt):
         made(order, tmp_path)
-    after = work.plan(order.parts(), store, SIZES, 10_000)
+    after = work.plan(order.parts(), store)
     assert "mnist_mpgd-seed0     train (done)" in after
     # A minute, as the seed before.
     assert "mnist_mpgd-seed1000  train 1 min" in after
