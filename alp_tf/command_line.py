@@ -1,5 +1,6 @@
 """What the commands share: reading flags and a config file with overrides, and errors without tracebacks."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -104,8 +105,8 @@ def read_config(arguments):
     Raises:
       ValueError: no such file or field; names the nearest.
     """
-    arguments = _fractions([*arguments])
     mine, others = _split(arguments)
+    mine = _fractions(mine)
     plain = [argument for argument in mine if not _OVERRIDE.fullmatch(argument)]
     path = _config_path(plain)
     load_tensorflow()
@@ -138,6 +139,20 @@ def _raised_by_the_file(error):
     """The exception behind absl's; ml_collections raises another of its kind, with the traceback as its message."""
     wrapped = error.__context__
     return wrapped.__context__ if str(wrapped).startswith("Error whilst parsing config file") else None
+
+
+@contextlib.contextmanager
+def plain_flags():
+    """Mistakes in a data set's options are told with this command's flags: `--data_dir`, not `--config.dataset...`.
+
+    Raises:
+      ValueError: as it is raised inside, with the other spelling.
+    """
+    try:
+        yield
+    except ValueError as error:
+        said = re.sub(r"(--)?config\.dataset\.", "--", str(error))
+        raise ValueError(said) from error
 
 
 def number(name, text):

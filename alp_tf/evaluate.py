@@ -51,7 +51,8 @@ def main(arguments):
     data_dir, archives, image_size = (
         options[name].value or known.get(name) for name in ("data_dir", "archives", "image_size")
     )
-    datasets.check(dataset, archives=archives, image_size=image_size)
+    with command_line.plain_flags():
+        datasets.check(dataset, archives=archives, image_size=image_size)
     names.lookup("protocol", options.protocol, [*protocols.PROTOCOLS, "paper"])
     for name, least in (("examples", 0), ("batch_size", 1), ("masking_examples", 0)):
         if getattr(options, name) < least:
@@ -63,6 +64,9 @@ def main(arguments):
     sources = {_name(source): loading.classifier(source) for source in options.sources}
     if len({name, *sources}) <= len(options.sources):
         raise ValueError(f"--sources={','.join(options.sources)}: each needs a name of its own, other than {name!r}")
+    with command_line.plain_flags():
+        # It is kept for the measurement: what is wrong with it is told before anything is written.
+        datasets.load(dataset, data_dir=data_dir, archives=archives, image_size=image_size)
     output = pathlib.Path(options.output or f"runs/evaluate/{name}-{options.protocol}")
     if not options.resume:
         shutil.rmtree(output / "evaluation", ignore_errors=True)
@@ -83,7 +87,7 @@ def main(arguments):
         model,
         output,
         sources=sources,
-        data_dir=options.data_dir or data_dir,
+        data_dir=data_dir,
         archives=archives,
         command=shlex.join(["python", "-m", "alp_tf.evaluate", *arguments]),
     )

@@ -46,7 +46,7 @@ def run(config, path, *, name, overridden=(), command=None):
         data, classifier, history = _trained(config, workdir, name, cluster)
         if cluster.chief:
             # Before the evaluation, which may need more memory, or time, than there is: what was trained can be used.
-            _save(classifier, workdir)
+            _save(classifier, data, workdir)
         report = evaluation.evaluate(
             classifier,
             data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples),
@@ -101,9 +101,9 @@ def train(config, path, *, name):
     workdir = WorkDir(path, default=configs.default())
     if not workdir.trained(config):
         with distribution.start(config.distribution) as cluster, workdir:
-            _, classifier, _ = _trained(config, workdir, name, cluster)
+            data, classifier, _ = _trained(config, workdir, name, cluster)
             if cluster.chief:
-                _save(classifier, workdir)
+                _save(classifier, data, workdir)
             cluster.wait_for_chief()
     return callbacks.History.read(workdir.history_jsonl)[-1]["seconds"] if config.train.steps else 0.0
 
@@ -129,7 +129,9 @@ def _trained(config, workdir, name, cluster):
     return data, classifier, _train(config, workdir, name, data, defense, cluster)
 
 
-def _save(classifier, workdir):
+def _save(classifier, data, workdir):
+    described = {"class_names": list(data.class_names), "central_fraction": data.central_fraction}
+    files.write_json(workdir.dataset_json, described)
     with files.replaced(workdir.model_keras) as temporary:
         classifier.save(temporary)
 

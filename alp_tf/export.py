@@ -38,18 +38,18 @@ def main(arguments):
     results = _results([*(_finished(options.workdir) if options.workdir else ()), *options.results])
     command_line.load_tensorflow()
 
-    from alp_tf import serving
+    from alp_tf import loading, serving
     from alp_tf.serving import versions
 
     versions.check(options.output)
-    model = _model(options.workdir or options.model)
-    data = _dataset(options.workdir) if options.workdir else None
+    model = loading.classifier(options.workdir or options.model)
+    data = _dataset(options.workdir) if options.workdir else {}
     version = serving.export(
         model,
         options.output,
-        class_names=names or (data.class_names if data else None),
+        class_names=names or data.get("class_names"),
         resize=options.resize,
-        central_fraction=fraction if options.central_fraction else getattr(data, "central_fraction", 1.0),
+        central_fraction=fraction if options.central_fraction else data.get("central_fraction", 1.0),
         guard=options.guard,
         warm_up_batch_sizes=sizes,
         results=results,
@@ -67,7 +67,7 @@ def _flags():
         flag_values=found,
     )
     flags.DEFINE_string("output", None, "directory of the model, above its versions", flag_values=found)
-    flags.DEFINE_string("labels", None, "file with one class name a line; a data set knows its own", flag_values=found)
+    flags.DEFINE_string("labels", None, "file with one class name a line; --workdir knows its own", flag_values=found)
     flags.DEFINE_list(
         "results",
         [],
@@ -78,7 +78,10 @@ def _flags():
         "resize", None, "cut and resize image files; --noresize refuses other sizes than the model's", flag_values=found
     )
     flags.DEFINE_string(
-        "central_fraction", None, "side of the square cut from image files; a data set knows its own", flag_values=found
+        "central_fraction",
+        None,
+        "side of the square cut from image files; --workdir knows its own",
+        flag_values=found,
     )
     flags.DEFINE_boolean("guard", False, "refuse pixels outside [0, 1] inside the graph", flag_values=found)
     flags.DEFINE_list("warm_up", ["1", "8", "32"], "batch sizes of the warm-up requests", flag_values=found)
@@ -91,6 +94,8 @@ def _finished(workdir):
 
     place = WorkDir(workdir)
     if not place.config_json.exists():
+        if place.path.is_file():
+            raise ValueError(f"{workdir} is a file; write --model={workdir}")
         seen = "holds no config.json" if place.path.is_dir() else "does not exist"
         raise ValueError(f"{workdir} {seen}; --workdir is a work directory of alp_tf.main")
     missing = [path.name for path in (place.model_keras, place.results_json) if not path.exists()]
@@ -125,37 +130,22 @@ def _whole(flag, text):
     return int(text)
 
 
-def _model(place):
-    import zipfile
-
-    from alp_tf import loading
-    from alp_tf.workdir import WorkDir
-
-    path = pathlib.Path(place)
-    path = WorkDir(path).model_keras if path.is_dir() else path
-    # Keras says of such a file that it is not there.
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged, or no file of Keras; train the model again in another work directory")
-    return loading.classifier(place)
-
-
 def _dataset(workdir):
-    """The data set of a work directory, which knows the classes' names; None where it is not on this machine."""
-    from alp_tf import datasets
+    """What a work directory says of its data set: its classes' names, and how its image files are cut."""
     from alp_tf.workdir import WorkDir
 
-    path = WorkDir(workdir).config_json
+    path = WorkDir(workdir).dataset_json
+    if not path.exists():
+        _log.warning(
+            "%s is not there: the classes stay without names, and image files are cut at --central_fraction=1; "
+            "--labels=FILE gives names",
+            path,
+        )
+        return {}
     try:
-        fields = dict(json.loads(path.read_text(encoding="utf-8"))["dataset"])
-        name = fields["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not readable ({error!r}); give --model={workdir}/model.keras instead") from error
-    options = {option: fields.get(option) for option in ("data_dir", "archives", "image_size")}
-    try:
-        return datasets.load(name, **options)
-    except (ValueError, OSError) as error:
-        _log.warning("the classes stay without names (%s); --labels=FILE gives them some", error)
-        return None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable ({error}); give --model={workdir}/model.keras instead") from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Finding a classifier by what a user types: a work directory, a `.keras` file, a SavedModel, or `module:function`."""
 
 import pathlib
+import zipfile
 
 import keras
 import tensorflow as tf
@@ -47,6 +48,9 @@ def classifier(place):
 
 
 def _keras_file(path):
+    # Keras says of such a file that it is not there.
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is damaged, or no file of Keras; train the model again in another work directory")
     # A defence that was saved whole brings its classifier along; importing `defenses` lets Keras know its class.
     try:
         model = keras.models.load_model(path, compile=False)

@@ -191,7 +191,9 @@ def _draw(question, model, data, arrays, path, common):
     ]
     wanted = [(title, name, draw, caption) for title, name, draw, caption in wanted if draw is not None]
     # Pictures of another evaluation in the same place would tell its story.
-    made_for = (path / "evaluation" / "identity.json").read_text(encoding="utf-8") + str(ball)
+    identity = path / "evaluation" / "identity.json"
+    # Of a model that is no Keras model it says nothing; but it was written when this evaluation began.
+    made_for = f"{identity.read_text(encoding='utf-8')}{ball}, {identity.stat().st_mtime_ns}"
     mark = figures / "made_for.txt"
     if not mark.exists() or mark.read_text(encoding="utf-8") != made_for:
         shutil.rmtree(figures, ignore_errors=True)

@@ -7,7 +7,7 @@
     python -m alp_tf.reproduce --table=shafahi/1 --table=shafahi/2 --figure=shafahi/5 --data_dir=DIR --jobs=2
 
 The first trains four networks on the embedded digits (undefended, logit squeezing, mixed-minibatch PGD, adversarial
-logit pairing) in under three minutes on 2 cores, and writes table.md, table.json, figures/table.png and a directory for
+logit pairing) in three minutes on 2 cores, and writes table.md, table.json, figures/table.png and a directory for
 each experiment into --workdir.
 
 The others make an exhibit of Kannan et al. 2018 or Shafahi et al. 2019, beside the paper's own figures and what is
@@ -138,7 +138,7 @@ def _command(options, exhibit):
 
 
 def _exhibits(options, asked):
-    from alp_tf.reproduction import markdown, measuring, parts, processes, work
+    from alp_tf.reproduction import markdown, measuring, page, parts, processes, work
 
     seeds = tuple(range(options.seed, options.seed + options.seeds))
     orders = []
@@ -163,9 +163,13 @@ def _exhibits(options, asked):
         print(f"{exhibit.kind} {exhibit.name}, {exhibit.title}, budget {options.budget}, {len(seeds)} seed(s)")
     # Exhibits share parts.
     wanted = list(dict.fromkeys(part for order in orders for part in order.parts()))
-    print(work.plan(wanted, store), flush=True)
+    with command_line.plain_flags():
+        print(work.plan(wanted, store), flush=True)
     if options.dry_run:
         return
+    if options.publish:
+        for order in orders:
+            page.check_size(order.exhibit.dataset, store.counts(order.parts()[0].model)[1])
     written = {}
 
     def write_finished(unmade):

@@ -6,7 +6,9 @@ tested, in one place. It is kept exactly: also when the distance is measured in 
 
 import dataclasses
 import math
+import numbers
 
+import numpy as np
 import tensorflow as tf
 
 NORMS = ("linf", "l2")
@@ -46,6 +48,8 @@ class ThreatModel:
             raise ValueError(f"norm is {self.norm!r}; it must be one of {', '.join(NORMS)}")
         low, high = (float(bound) for bound in self.bounds)
         object.__setattr__(self, "bounds", (low, high))
+        if isinstance(self.epsilon, np.generic):
+            object.__setattr__(self, "epsilon", self.epsilon.item())
         if not low < high:
             raise ValueError(f"bounds are {self.bounds}; write (lowest, highest), for example (0.0, 1.0)")
         check_radius("epsilon", self.epsilon, self.norm, self.bounds)
@@ -157,7 +161,7 @@ class ThreatModel:
                 f"further apart than {math.sqrt(size) * (high - low):.4g}. If it was meant for pixels in [0, 255], "
                 f"write {self.epsilon:g}/255"
             )
-        if isinstance(images, tf.Tensor) and not hasattr(images, "numpy"):
+        if not tf.executing_eagerly():
             return
         values = tf.convert_to_tensor(images)
         if tf.size(values) == 0:
@@ -206,7 +210,7 @@ def range_message(lowest, highest, bounds=(0.0, 1.0)):
 
 def check_radius(name, value, norm, bounds=(0.0, 1.0)):
     """Raises ValueError unless `value` is a possible radius or step size in pixel units."""
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+    if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} is {value!r}; it must be a number of at least 0, such as 8/255")
     width = bounds[1] - bounds[0]
     if norm == "linf" and value > width:

@@ -27,6 +27,7 @@ class WorkDir:
     Attributes:
       path: the directory.
       config_json, results_json, report_md, history_jsonl: files in it.
+      dataset_json: what an export must know of the data set, which may not be there any more.
       checkpoints, tensorboard, figures, evaluation: directories in it.
       model_keras: the trained classifier, as `keras.models.load_model` reads it.
     """
@@ -36,6 +37,7 @@ class WorkDir:
         self._default = {} if default is None else flat(json.loads(default.to_json_best_effort()))
         self.config_json = self.path / "config.json"
         self.results_json = self.path / "results.json"
+        self.dataset_json = self.path / "dataset.json"
         self.report_md = self.path / "report.md"
         self.history_jsonl = self.path / "history.jsonl"
         self.model_keras = self.path / "model.keras"

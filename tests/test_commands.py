@@ -1,5 +1,6 @@
 """What a user types: help, one clear line for every mistake, and a workdir that no mistake harms."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -100,8 +101,15 @@ def test_reproduce_names_its_tables(capsys):
 def test_fractions_are_numbers_and_the_default_workdir_is_named_after_the_experiment(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     config = ROOT / "experiments" / "digits_alp.py"
-    main.main([f"--config={config}", "--config.defense.attack.epsilon=51/255", *SHORT])
-    assert '"epsilon": 0.2,' in (tmp_path / "runs" / "digits_alp" / "config.json").read_text()
+    # The other spelling of the first.
+    fractions = ["--config.defense.attack.epsilon", "51/255", "--config.defense.attack.step_size=5.1/255"]
+    main.main([f"--config={config}", *fractions, *SHORT])
+    written = json.loads((tmp_path / "runs" / "digits_alp" / "config.json").read_text())
+    assert written["defense"]["attack"]["epsilon"] == 0.2
+    assert written["defense"]["attack"]["step_size"] == pytest.approx(0.02)
+    # What an export must know.
+    described = json.loads((tmp_path / "runs" / "digits_alp" / "dataset.json").read_text())
+    assert described == {"class_names": [*"0123456789"], "central_fraction": 1.0}
     assert "| pgd | linf 0.2 | 10 |" in capsys.readouterr().out
 
 

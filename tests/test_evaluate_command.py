@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -71,15 +72,21 @@ def test_everything_is_written(saved, quick, tmp_path, capsys):
         evaluate.main([argument.replace("=40", "=39") for argument in arguments])
 
 
-def test_pictures_of_another_evaluation_are_not_kept(saved, quick, tmp_path):
-    curves = []
-    for epsilon in (0.1, 0.3):
+def test_pictures_of_another_evaluation_are_not_kept(digits_classifier, quick, tmp_path):
+    """Another model in the same place, which has no weights that can be seen, then another epsilon."""
+    place, output, drawn = tmp_path / "saved", tmp_path / "out", []
+    other = keras.models.clone_model(digits_classifier)
+    other.set_weights([0.7 * weight for weight in digits_classifier.get_weights()])
+    for model, epsilon in ((digits_classifier, 0.1), (other, 0.1), (other, 0.3)):
+        shutil.rmtree(place, ignore_errors=True)
+        model.export(place, verbose=False)
         evaluate.main(
-            [saved, "--dataset=digits", "--protocol=strong", f"--epsilon={epsilon}", f"--output={tmp_path}"]
+            [str(place), "--dataset=digits", "--protocol=strong", f"--epsilon={epsilon}", f"--output={output}"]
             + ["--examples=20", "--masking_examples=0", "--noresume"]
         )
-        curves.append((tmp_path / "figures" / "curves.png").read_bytes())
-    assert curves[0] != curves[1]
+        drawn.append([(output / "figures" / name).read_bytes() for name in ("logits.png", "curves.png")])
+    assert drawn[0][0] != drawn[1][0]
+    assert drawn[1][1] != drawn[2][1]
 
 
 def test_an_epsilon_of_zero_has_nothing_to_draw_but_is_no_error(saved, quick, tmp_path):
@@ -124,6 +131,8 @@ def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
         (["MODEL", "--dataset=digits", "--protocol=paper", "--epsilon=0.1"], "leave out --epsilon"),
         (["MODEL", "--dataset=digits", "--protocol=paper", "--norm=l2"], "leave out --epsilon and --norm"),
         (["MODEL", "--dataset=mnist", "--sources=nobody.keras"], "nobody.keras does not exist"),
+        (["MODEL", "--dataset=mnist", "--data_dir=nowhere"], "^--data_dir is 'nowhere'.* add --data_dir=DIR"),
+        (["MODEL", "--dataset=digits", "--image_size=64"], "leave out --image_size"),
         (["MODEL", "--dataset=digits", "--sources=MODEL"], "each needs a name of its own, other than 'model'"),
     ],
 )

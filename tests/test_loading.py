@@ -22,6 +22,14 @@ def test_keras_files_and_work_directories(classifier, batch, tmp_path):
     same_logits(loading.classifier(str(tmp_path)), classifier, batch)
 
 
+def test_a_damaged_file_is_called_damaged(classifier, tmp_path):
+    path = tmp_path / "model.keras"
+    classifier.save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="model.keras is damaged, or no file of Keras"):
+        loading.classifier(str(path))
+
+
 def test_a_saved_defence_gives_its_classifier(classifier, batch, tmp_path):
     defense = defenses.AdversarialTraining(classifier, attack=attacks.FGSM(epsilon=0.1))
     defense(batch[0])

@@ -9,9 +9,11 @@ operations to that graph. A new attack is one class with one method, `perturb`.
 """
 
 import dataclasses
+import numbers
 import weakref
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from alp_tf import replicas
@@ -38,6 +40,11 @@ class Attack:
     bounds: tuple = (0.0, 1.0)
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):
+                # As of a loop over an array; the repr, by which results are found again, is that of Python's number.
+                object.__setattr__(self, field.name, value.item())
         object.__setattr__(self, "bounds", self.threat_model.bounds)
 
     @property
@@ -109,8 +116,10 @@ class Attack:
             def run(images, labels, seed):
                 return self.perturb(reference(), images, labels, seed)
 
+            # First, for it says what is wrong with a model that cannot be attacked.
+            classes = classifier.number_of_classes(model, (None, *shape[1:]))
             # Traced here: TensorFlow would warn of many functions of one name that are each traced once.
-            functions[key] = run.get_concrete_function(), classifier.number_of_classes(model, (None, *shape[1:]))
+            functions[key] = run.get_concrete_function(), classes
         return functions[key]
 
     def get_config(self):
@@ -256,7 +265,8 @@ def as_seed(seed):
     """An int32 tensor [2] from an int, a tensor [2], or None (drawn anew at every run)."""
     if seed is None:
         return tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
-    if isinstance(seed, int):
+    if isinstance(seed, numbers.Integral):
+        seed = int(seed)
         # Two halves: a seed past 2**31 must not wrap onto a small one.
         return tf.constant([seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF], tf.int32)
     return tf.cast(seed, tf.int32)

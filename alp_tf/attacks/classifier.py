@@ -84,11 +84,19 @@ def number_of_classes(model, shape):
     Args:
       model: keras.Model, or a plain callable, for which the answer comes from tracing it.
       shape: of a batch of images; the batch may be None.
+
+    Raises:
+      ValueError: it returns several tensors.
     """
     model = innermost(model)
     if isinstance(model, keras.layers.Layer):
-        return int(model.compute_output_spec(keras.KerasTensor(shape, "float32")).shape[-1])
-    return int(tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32)).output_shapes[-1])
+        output = model.compute_output_spec(keras.KerasTensor(shape, "float32"))
+    else:
+        output = tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32)).structured_outputs
+    if not hasattr(output, "shape"):
+        seen = f"the entries {', '.join(map(str, output))}" if isinstance(output, dict) else f"{len(output)} tensors"
+        raise ValueError(f"the model returns {seen}; it must return one tensor of logits, shape [batch, classes]")
+    return int(output.shape[-1])
 
 
 def warn_unless_logits(model):

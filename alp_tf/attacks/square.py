@@ -68,8 +68,8 @@ class Square(base.Attack):
             for first, last, side in self.stages(images.shape[1:3]):
 
                 def query(index, points, lowest, side=side):
-                    # Only the examples that still stand are asked about.
-                    standing = tf.where(lowest > 0)[:, 0]
+                    # Only the examples that still stand are asked about; coarse logits may tie, which fools nobody yet.
+                    standing = tf.where(lowest >= 0)[:, 0]
                     originals, current = tf.gather(images, standing), tf.gather(points, standing)
                     proposed = propose(originals, current, self.epsilon, side, tf.random.fold_in(seed, index))
                     # Made once: in each query anew they would cost a tenth of it.
@@ -86,13 +86,13 @@ class Square(base.Attack):
                     return index + 1, tf.tensor_scatter_nd_update(points, places, tf.gather(proposed, better)), lowest
 
                 state = replicas.while_loop(
-                    lambda index, _, lowest, last=last: (index < last) & tf.reduce_any(lowest > 0),
+                    lambda index, _, lowest, last=last: (index < last) & tf.reduce_any(lowest >= 0),
                     query,
                     (tf.constant(first), *state[1:]),
                     parallel_iterations=1,
                 )
             _, points, lowest = state
-            return points, lowest <= 0, -lowest
+            return points, lowest < 0, -lowest
 
         return base.strongest_restart(run, self.restarts, seed)
 

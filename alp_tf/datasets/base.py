@@ -25,9 +25,11 @@ class Source(abc.ABC):
       image_shape: (height, width, channels).
       train_examples, test_examples: how many there are; None where nobody knows.
       highest: the stored value that stands for white.
+      central_fraction: see pixels.fitted, of test images; 1 where none is cut.
     """
 
     highest = 255
+    central_fraction = 1.0
 
     @property
     def num_classes(self):

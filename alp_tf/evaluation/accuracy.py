@@ -117,15 +117,18 @@ def _check_choice(attacks, protocol, threat_model):
 def _separately(run, attacks):
     for name, attack in attacks.items():
         outcome = run.attack(name, attack, run.clean)
-        # Later restarts leave alone what has fallen: they say too little of its five classes.
-        top5 = run.logits.shape[-1] > 5 and len(attack.runs()) == 1
-        _attack_the_wrong_ones(run, name, attack, outcome, top5=top5)
-        yield _row(run, name, attack, outcome, top5=top5), outcome.stands
+        # Later restarts leave alone what has fallen: they say too little of its five classes, or of its target.
+        once = len(attack.runs()) == 1
+        counted = {
+            "top5": once and run.logits.shape[-1] > 5,
+            "targeted": once and getattr(attack, "target", None) is not None,
+        }
+        _attack_the_wrong_ones(run, name, attack, outcome, **counted)
+        yield _row(run, name, attack, outcome, **counted), outcome.stands
 
 
-def _attack_the_wrong_ones(run, name, attack, outcome, *, top5):
+def _attack_the_wrong_ones(run, name, attack, outcome, *, top5, targeted):
     """Attacks what is wrong as it is, where that still counts: for the five classes, or as a target."""
-    targeted = getattr(attack, "target", None) is not None
     others = ~run.clean & (run.clean_top5 & top5 | targeted)
     if not others.any():
         return
@@ -142,9 +145,8 @@ def _in_turn(run, attacks, protocol):
         outcome = run.attack(f"{protocol}, {name}", attack, standing, label=name)
         standing = outcome.stands
         costs = {key: value + getattr(outcome, key) for key, value in costs.items()}
-        last = _row(run, f"{protocol}, after {name}", attack, outcome, top5=False)
-        # Its share of all images would mislead: only those met the attack that stood before.
-        last = dataclasses.replace(last, targeted_success=None)
+        # Shares of all images would mislead: only those met the attack that stood before.
+        last = _row(run, f"{protocol}, after {name}", attack, outcome, top5=False, targeted=False)
         yield last, standing
     spent = {f"{key}_passes": costs[key] / len(run.labels) for key in ("forward", "backward")}
     seconds = round(costs["seconds"], 3)
@@ -152,9 +154,8 @@ def _in_turn(run, attacks, protocol):
     yield dataclasses.replace(last, **whole, **spent), standing
 
 
-def _row(run, name, attack, outcome, *, top5):
+def _row(run, name, attack, outcome, *, top5, targeted):
     count = len(run.labels)
-    targeted = getattr(attack, "target", None) is not None
     return Evaluation(
         name=name,
         threat_model=str(attack.threat_model),

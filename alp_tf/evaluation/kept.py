@@ -1,9 +1,11 @@
 """What an evaluation keeps on disk, so that it goes on after the last finished batch."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
 import re
+import types
 import zipfile
 
 import keras
@@ -102,8 +104,40 @@ def identity(model, images, labels, **settings):
 
 
 def _text(value):
-    # Where a function lies in memory says nothing about it.
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value)).encode()
+    # Where a function lies in memory says nothing about it, and its name too little.
+    written = re.sub(r" at 0x[0-9a-f]+", "", repr(value)).encode()
+    return b"|".join([written, *(part for function in _functions(value) for part in _code(function))])
+
+
+def _functions(value):
+    """The plain functions in an attack's fields, such as a loss of the user's own."""
+    if isinstance(value, types.FunctionType):
+        yield value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from _functions([getattr(value, field.name) for field in dataclasses.fields(value)])
+    elif isinstance(value, dict):
+        yield from _functions([*value.values()])
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _functions(each)
+
+
+def _code(function):
+    """What a function does, as far as it can be told: its code, and the values that it was made with."""
+    made_with = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    made_with += [cell.cell_contents for cell in function.__closure__ or ()]
+    yield from _instructions(function.__code__)
+    yield from (_text(value) for value in made_with)
+
+
+def _instructions(code):
+    yield code.co_code
+    yield repr(code.co_names).encode()
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _instructions(constant)
+        else:
+            yield repr(constant).encode()
 
 
 def _weights(model):

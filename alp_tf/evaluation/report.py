@@ -26,7 +26,7 @@ class Evaluation:
       top5_accuracy: share whose class is among the five largest logits before and after the attack; None for up to
         five classes, and with restarts or within a protocol, which leave an image alone once it is misclassified.
       targeted_success: share of all images that a targeted attack turned into its target class (Kannan 5.3.3 asks
-        for it beside the accuracy); None for other attacks, and within a protocol.
+        for it beside the accuracy); None for other attacks, with restarts and within a protocol.
       forward_passes, backward_passes: images that went through the model, for each of the examples; None where they
         were not counted.
     """
@@ -94,7 +94,10 @@ class Report:
         return cls(tuple(evaluations), tuple(Finding(**item) for item in dictionary.get("masking", ())))
 
     def __getitem__(self, name):
-        return next(item for item in self.evaluations if item.name == name)
+        found = {item.name: item for item in self.evaluations}
+        if name not in found:
+            raise KeyError(f"no evaluation {name!r}; there are {', '.join(found)}")
+        return found[name]
 
     @property
     def doubts(self):

@@ -48,16 +48,25 @@ def publish(exhibit, results):
     """
     if not results["result"]:
         raise ValueError("a smoke is no result: leave out --publish, or take --budget=laptop")
-    if results["dataset"]["test_examples"] < _LEAST_IMAGES:
-        raise ValueError(
-            f"{results['dataset']['name']} has only {results['dataset']['test_examples']} test images here, which is a "
-            f"slice of it; at least {_LEAST_IMAGES:,} are needed for a result. Leave out --publish"
-        )
+    check_size(results["dataset"]["name"], results["dataset"]["test_examples"])
     path = _json_path(exhibit)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.draw(path.parent, exhibit, results)
     files.write_json(path, results)
     return path
+
+
+def check_size(dataset, test_examples):
+    """So many test images are enough for a result.
+
+    Raises:
+      ValueError: they are too few.
+    """
+    if test_examples < _LEAST_IMAGES:
+        raise ValueError(
+            f"{dataset} has only {test_examples} test images here, which is a slice of it; at least {_LEAST_IMAGES:,} "
+            "are needed for a result. Leave out --publish"
+        )
 
 
 def text():

@@ -68,10 +68,9 @@ def make(wanted, store, jobs, *, describe, made):
 
 def _shares(jobs):
     """(row of its progress bar, its cores, or None for all of them) of each job."""
-    if jobs == 1 or not hasattr(os, "sched_getaffinity"):
+    if jobs == 1 or not hasattr(os, "sched_setaffinity"):
         return [(row, None) for row in range(jobs)]
-    cores = sorted(os.sched_getaffinity(0))
-    return [(row, cores[row::jobs]) for row in range(jobs)]
+    return [(row, machine.core_numbers()[row::jobs]) for row in range(jobs)]
 
 
 def _make(store, part, row, cores):

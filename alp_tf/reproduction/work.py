@@ -9,7 +9,7 @@ import time
 
 import keras
 
-from alp_tf import experiment, files, lock, machine, progress
+from alp_tf import configs, experiment, files, lock, machine, progress
 from alp_tf.reproduction import budgets, estimate, measuring, parts, processes
 from alp_tf.workdir import WorkDir
 
@@ -59,11 +59,7 @@ class Store:
         """
         config = self.config(model)
         if config.dataset.name not in self._counts:
-            try:
-                data = measuring.dataset_of(config)
-            except ValueError as error:
-                # The flags of this command have shorter names.
-                raise ValueError(str(error).replace("--config.dataset.", "--")) from error
+            data = measuring.dataset_of(config)
             self._counts[config.dataset.name] = data.train_examples, data.test_examples
         return self._counts[config.dataset.name]
 
@@ -94,10 +90,9 @@ class Store:
           ValueError: the model's directory belongs to another configuration; or see `counts`.
         """
         if part.kind == "train":
-            try:
-                trained = WorkDir(self.directory(part.model)).trained(self.config(part.model))
-            except ValueError as error:
-                raise ValueError(str(error).replace("--workdir", "--output")) from error
+            with _in_output():
+                place = WorkDir(self.directory(part.model), default=configs.default())
+                trained = place.trained(self.config(part.model))
             # How long it took is in its history.
             return {"trained": True} if trained else None
         path = self._file(part)
@@ -117,13 +112,17 @@ class Store:
         """
         config, directory = self.config(part.model), self.directory(part.model)
         if part.kind == "train":
-            experiment.train(config, directory, name=directory.name)
+            with _in_output():
+                experiment.train(config, directory, name=directory.name)
             return
         path, began = self._file(part), time.perf_counter()
         path.parent.mkdir(parents=True, exist_ok=True)
         keep = path.with_suffix("")
         source = self.directory(part.source) if part.source else None
         with _held(path.with_suffix(".lock"), self.said(part)):
+            if self.done(part) is not None:
+                # By another process, since it was asked for.
+                return
             _keep_for(keep, self._asked(part))
             found = measuring.measure(part, config, directory, source, self.sizes, keep)
             found = {"asked": self._asked(part), "images": self.images(part), **found}
@@ -196,6 +195,15 @@ def plan(wanted, store):
         summary += f", and {unknown} for which no speed is known before the first is finished"
     width = max(map(len, lines))
     return "\n".join([*(f"  {name:<{width}}  {', '.join(done)}" for name, done in lines.items()), summary])
+
+
+@contextlib.contextmanager
+def _in_output():
+    """Mistakes are told with the flag of who makes exhibits."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(str(error).replace("--workdir", "--output")) from error
 
 
 @contextlib.contextmanager

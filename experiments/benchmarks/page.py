@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from alp_tf import markdown_table
+from alp_tf.evaluation import report
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Not installed with the package.
@@ -67,11 +68,12 @@ def _agreement(name):
     results = _load(f"agreement_{name}")
     if results is None:
         return ""
-    head = ["attack", "alp_tf", "foolbox, TensorFlow", "difference, points"]
-    rows = [
-        [row["attack"], _percent(row["alp_tf"]), _percent(row["foolbox"]), f"{row['difference_points']:+.1f}"]
-        for row in results["rows"]
-    ]
+    head = ["attack", "threat model", "alp_tf", "95 % interval", "foolbox, TensorFlow", "difference, points"]
+    rows = []
+    for row in results["rows"]:
+        ours = [_percent(row["alp_tf"]), _interval(row["alp_tf"], results["examples"])]
+        theirs = [_percent(row["foolbox"]), f"{row['difference_points']:+.1f}"]
+        rows.append([row["attack"], row["threat_model"], *ours, *theirs])
     return "\n\n".join(
         [
             f"## Robust accuracy beside foolbox: {MODELS[name]}",
@@ -89,6 +91,7 @@ def _autoattack(name):
     head = [
         "attack",
         "alp_tf",
+        "95 % interval",
         "torchattacks",
         "difference, points",
         "alp_tf, s",
@@ -97,7 +100,8 @@ def _autoattack(name):
     ]
     rows = []
     for row in results["rows"]:
-        shares = [_percent(row["alp_tf"]), _percent(row["torchattacks"]), f"{row['difference_points']:+.1f}"]
+        ours = [_percent(row["alp_tf"]), _interval(row["alp_tf"], results["examples"])]
+        shares = [*ours, _percent(row["torchattacks"]), f"{row['difference_points']:+.1f}"]
         times = ["", "", ""]
         # Other work on the machine slows PyTorch's side far more than ours, which would flatter us.
         if "alp_tf_seconds" in row and "note" not in results:
@@ -248,6 +252,11 @@ def _counted(counts):
 def _load(name):
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _interval(share, examples):
+    low, high = report.wilson_interval(round(share * examples), examples)
+    return f"{_percent(low)} to {_percent(high)}"
 
 
 def _percent(share):

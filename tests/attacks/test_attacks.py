@@ -131,6 +131,36 @@ def test_the_graph_of_a_tf_function_gives_what_the_eager_call_gives(name, classi
     assert inside.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.parametrize("kind", [tf.constant, np.asarray])
+def test_a_tf_function_may_hold_its_images(kind, classifier, batch):
+    images, labels = map(kind, batch)
+    attack = attacks.FGSM(epsilon=0.1)
+    held = tf.function(lambda: attack(classifier, images, labels, seed=7), autograph=False)
+    np.testing.assert_allclose(held(), attack(classifier, *batch, seed=7), atol=1e-6)
+
+
+def test_numbers_of_numpy_are_numbers(classifier, batch):
+    number = np.float32(0.1)
+    attack = attacks.PGD(epsilon=number, step_size=np.float64(0.05), steps=np.int64(2))
+    assert repr(attack) == repr(attacks.PGD(epsilon=float(number), step_size=0.05, steps=2))
+    np.testing.assert_array_equal(attack(classifier, *batch, seed=np.int64(3)), attack(classifier, *batch, seed=3))
+
+
+def test_a_tie_does_not_fool_a_model_of_coarse_logits():
+    """Some of the first proposals raise the mean to a tie only, which argmax gives to class 0."""
+    images = np.full((20, 8, 8, 1), 0.5, np.float32)
+
+    def model(images):
+        other = tf.floor(8 * (tf.reduce_mean(images, [1, 2, 3]) - 0.5))
+        return tf.stack([tf.zeros_like(other), other], 1)
+
+    labels = np.zeros(20, np.int64)
+    first = model(attacks.Square(epsilon=0.25, queries=2)(model, images, labels, seed=0)).numpy()
+    assert (first[:, 1] == 0).any()
+    last = model(attacks.Square(epsilon=0.25, queries=100)(model, images, labels, seed=0)).numpy()
+    assert (last[:, 1] > 0).all()
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_a_value(name, loss):
@@ -240,6 +270,13 @@ def test_a_plain_function_can_be_attacked(batch):
     weights = tf.constant(np.random.default_rng(0).normal(size=(36, 5)), tf.float32)
     adversarial = attacks.FGSM(epsilon=0.1)(lambda images: tf.reshape(images, [-1, 36]) @ weights, *batch)
     assert np.abs(adversarial - batch[0]).max() == pytest.approx(0.1, abs=1e-6)
+
+
+def test_a_model_of_several_outputs_is_refused(classifier, batch):
+    several = keras.Model(classifier.inputs, {"logits": classifier.outputs[0], "more": classifier.outputs[0]})
+    for model, seen in ((several, "the entries logits, more"), (lambda images: [images, images], "2 tensors")):
+        with pytest.raises(ValueError, match=f"returns {seen}; it must return one tensor of logits"):
+            attacks.FGSM(epsilon=0.1)(model, *batch)
 
 
 def test_mixed_precision_models_can_be_attacked(batch):

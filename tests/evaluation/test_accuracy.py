@@ -221,12 +221,17 @@ def test_a_randomised_model_of_probabilities_is_refused_as_well(batch):
         evaluate(model, batch, **options)
 
 
-def test_top_5_is_only_told_where_every_image_met_the_whole_attack(digits_classifier):
+def test_top_5_and_targets_are_only_told_where_every_image_met_the_whole_attack(digits_classifier):
     images, labels = next(iter(datasets.load("digits").test_batches(40)))
-    several = attacks.PGD(epsilon=0.2, step_size=0.05, steps=3, restarts=2)
-    report = evaluate(digits_classifier, (images, labels), attacks={"one": PGD, "several": several})
-    assert report["one"].top5_accuracy is not None
-    assert report["several"].top5_accuracy is None
+    given = {
+        name: attacks.PGD(epsilon=0.2, step_size=0.05, steps=3, restarts=restarts, target="random")
+        for name, restarts in (("one", 1), ("several", 2))
+    }
+    report = evaluate(digits_classifier, (images, labels), attacks=given)
+    assert None not in (report["one"].top5_accuracy, report["one"].targeted_success)
+    assert (report["several"].top5_accuracy, report["several"].targeted_success) == (None, None)
+    with pytest.raises(KeyError, match="no evaluation 'on'; there are one, several"):
+        report["on"]
 
 
 def test_radii_of_different_norms_are_not_compared():

@@ -42,6 +42,14 @@ def test_mistakes_say_what_to_type(mistake, tmp_path):
     assert not (tmp_path / "output").exists()
 
 
+def test_too_few_images_for_a_result_are_told_before_the_work(stub, tmp_path, monkeypatch):
+    few = types.SimpleNamespace(train_examples=600, test_examples=300)
+    monkeypatch.setattr(measuring, "dataset_of", lambda config: few)
+    with pytest.raises(ValueError, match="mnist has only 300 test images here.*Leave out --publish"):
+        reproduce.main(["--table=kannan/1", "--publish", f"--output={tmp_path / 'output'}"])
+    assert not (tmp_path / "output").exists()
+
+
 def test_the_list_has_every_exhibit(capsys):
     reproduce.main(["--list"])
     listed = capsys.readouterr().out

@@ -98,8 +98,25 @@ def test_a_measurement_under_way_is_not_made_by_another(stub, tmp_path, monkeypa
 
     monkeypatch.setattr(measuring, "measure", meanwhile)
     store.make(part)
+    # Who was waiting to start finds it made.
+    store.make(part)
     assert refused == [part]
     assert store.done(part)["robust_accuracy"] == pytest.approx(0.6)
+
+
+def test_what_was_trained_before_a_field_was_known_counts(stub, tmp_path):
+    part = parts.training(order_of(parts.TABLES["kannan/1"]).parts()[0].model)
+    store = store_in(tmp_path)
+    store.make(part)
+    path = store.directory(part.model) / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    del config["optimizer"]["name"]
+    path.write_text(json.dumps(config), encoding="utf-8")
+    assert store.done(part)
+    config["train"]["steps"] += 1
+    path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match="another configuration.*Give another --output"):
+        store.done(part)
 
 
 def test_seeds_give_means_and_the_strong_protocols_are_of_the_first(stub, tmp_path):

@@ -20,6 +20,7 @@ def workdir(tmp_path):
     path = tmp_path / "runs" / "tiny"
     path.mkdir(parents=True)
     (path / "config.json").write_text(json.dumps({"dataset": {"name": "digits", "data_dir": None}}))
+    (path / "dataset.json").write_text(json.dumps({"class_names": [*"0123456789"], "central_fraction": 0.875}))
     (path / "results.json").write_text(json.dumps(RESULTS))
     (path / "checkpoints").mkdir()
     models.build("lenet", input_shape=(8, 8, 1), num_classes=10).save(path / "model.keras")
@@ -34,6 +35,7 @@ def test_a_work_directory_is_exported_twice(workdir, tmp_path, capsys):
     assert f"{output}/1 is ready to be served" in capsys.readouterr().out
     card = (output / "1" / "assets.extra" / "model_card.md").read_text()
     assert "the attacks of the configuration 'tiny'" in card
+    assert "central square of 0.875 of the shorter side" in card
     assert "protocol `autoattack` on digits" in card
     answer = tf.saved_model.load(str(output / "1")).signatures["serving_default"](images=tf.zeros([2, 8, 8, 1]))
     np.testing.assert_array_equal(answer["label"], [str(best).encode() for best in answer["class"].numpy()])
@@ -73,7 +75,8 @@ def damaged(name, content=b"half of"):
         (damaged("model.keras"), ["--workdir=DIR", "--output=OUT"], "model.keras is damaged"),
         (damaged("results.json", b'{"eval'), ["--workdir=DIR", "--output=OUT"], "results.json is not readable"),
         (damaged("results.json", b"{}"), ["--workdir=DIR", "--output=OUT"], "are not as alp_tf.main"),
-        (damaged("config.json"), ["--workdir=DIR", "--output=OUT"], "config.json is not readable"),
+        (damaged("dataset.json"), ["--workdir=DIR", "--output=OUT"], "dataset.json is not readable"),
+        (nothing, ["--workdir=DIR/model.keras", "--output=OUT"], "is a file; write --model=DIR/model.keras"),
         (nothing, ["--workdir=DIR", "--output=gs://models/tiny"], "is no local directory; export into one, and copy"),
         (nothing, ["--workdir=DIR", "--output=DIR"], "which is no version of a model"),
         (nothing, ["--workdir=DIR", "--output=DIR/model.keras"], "model.keras is a file"),
@@ -89,6 +92,7 @@ def test_what_is_wrong_is_told_and_nothing_is_written(spoil, arguments, says, wo
     written = {"DIR": str(workdir), "OUT": str(tmp_path / "models" / "tiny")}
     for name, place in written.items():
         arguments = [argument.replace(name, place) for argument in arguments]
+        says = says.replace(f"={name}/", f"={place}/")
     with pytest.raises(ValueError, match=says):
         export.main(arguments)
     assert sorted(tmp_path.rglob("*")) == before
