@@ -124,6 +124,8 @@ def check(config, overridden=()):
     _check_needed("defense", defense, config.defense)
     if "attack" in _parameters(defense):
         _check_attack(config.defense.attack, overridden, "config.defense.attack")
+    else:
+        _check_no_attack(config.defense.name, _parameters(defense), overridden)
     for name, options in config.evaluation.attacks.items():
         _check_attack(options, overridden, f"config.evaluation.attacks.{name}")
     for name, least in (("steps", 0), ("batch_size", 1), ("checkpoint_every", 1), ("keep_checkpoints", 1)):
@@ -243,6 +245,13 @@ def _parameters(builder):
 def _check_attack(options, overridden, path):
     _check_used("attack", names.lookup("attack", options.name, attacks.NAMED), options, overridden, path)
     build_attack(options)
+
+
+def _check_no_attack(name, taken, overridden):
+    unused = sorted(field for field in overridden if field.startswith("config.defense.attack."))
+    if unused:
+        instead = "; write --config.defense.epsilon for its radius" if "epsilon" in taken else ""
+        raise ValueError(f"defense {name!r} takes no attack: leave out --{unused[0]}{instead}")
 
 
 def _check_used(kind, builder, options, overridden, path):

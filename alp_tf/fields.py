@@ -139,7 +139,7 @@ MEANINGS = {
         "", "Where a worker learns who the others are: `tf_config`, `slurm`, `kubernetes`."
     ),
     "distribution.workers": Meaning("processes", "How many there must be; 0 for as many as the resolver knows."),
-    "distribution.devices": Meaning("replicas", "Of one process; 0 for one on each GPU, or a single one."),
+    "distribution.devices": Meaning("replicas", "Of `mirrored`; 0 for one on each GPU, or a single one."),
     "distribution.backup_replicas": Meaning(
         "replicas", "That may be late in each step, see [distributed.md](distributed.md)."
     ),

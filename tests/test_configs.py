@@ -176,6 +176,14 @@ def test_what_cannot_be_run_is_refused(fields, says):
         configs.check(changed(**fields))
 
 
+def test_an_attack_on_the_command_line_is_refused_where_none_is_taken():
+    config = changed(defense__name="free_adversarial_training", defense__epsilon=0.1, defense__attack__epsilon=0.05)
+    configs.check(config)
+    says = "takes no attack: leave out --config.defense.attack.epsilon; write --config.defense.epsilon for its radius"
+    with pytest.raises(ValueError, match=says):
+        configs.check(config, {"config.defense.attack.epsilon"})
+
+
 def test_the_training_attack_is_checked_only_where_it_is_used():
     configs.check(changed(defense__attack__epsilon=8.0))
     with pytest.raises(ValueError, match="8/255"):

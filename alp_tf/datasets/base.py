@@ -177,6 +177,17 @@ class Dataset(Rows):
     class_names: tuple
     highest: int = 255
 
+    def __post_init__(self):
+        for split in ("train", "test"):
+            images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+            if images.dtype != np.uint8 or images.ndim != 4:
+                raise ValueError(
+                    f"{self.name}: {split}_images are {images.dtype} of shape {images.shape}; uint8 of shape "
+                    "[examples, height, width, channels] is needed. For others there is datasets.from_tf_data"
+                )
+            if len(images) != len(labels):
+                raise ValueError(f"{self.name}: there are {len(images)} {split}_images but {len(labels)} labels")
+
     @property
     def image_shape(self):
         """(height, width, channels)."""

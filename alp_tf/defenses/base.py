@@ -68,6 +68,9 @@ class Defense(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # XLA, which Keras chooses where there is one GPU, leaves out checks of the data, and lacks operations that
+        # attacks and defences need.
+        self.supports_jit = False
         if not isinstance(classifier, keras.Model):
             raise ValueError(
                 f"classifier is a {type(classifier).__name__}; a keras.Model that returns logits is needed"
@@ -75,19 +78,17 @@ class Defense(keras.Model):
         threat_model.check_radius("noise", noise, "linf")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing is {label_smoothing!r}; it must lie in [0, 1]")
-        checks.checked_steps("penalty_delay", penalty_delay)
-        checks.checked_steps("penalty_ramp", penalty_ramp)
         if self.attacks_images and noise and not clip_noise:
             raise ValueError("clip_noise=False leaves images outside [0, 1], where no attack can start; write True")
         contract.warn_unless_logits(classifier)
         self.classifier = classifier
-        self.noise = noise
+        self.noise = float(noise)
         self.clip_noise = clip_noise
-        self.label_smoothing = label_smoothing
-        self.penalty_delay = penalty_delay
-        self.penalty_ramp = penalty_ramp
+        self.label_smoothing = float(label_smoothing)
+        self.penalty_delay = checks.checked_steps("penalty_delay", penalty_delay)
+        self.penalty_ramp = checks.checked_steps("penalty_ramp", penalty_ramp)
         self.evaluation_attack = evaluation_attack
-        self.seed = random.randrange(2**31) if seed is None else seed
+        self.seed = random.randrange(2**31) if seed is None else int(seed)
         seen = {"clean", *self.trains_on} | ({"adversarial"} if evaluation_attack is not None else set())
         names = ["cross_entropy", *self.penalty_names, *(f"{name}_accuracy" for name in sorted(seen, reverse=True))]
         self._means = {name: keras.metrics.Mean(name) for name in names}
@@ -105,6 +106,19 @@ class Defense(keras.Model):
           {name: an object with `variables`, each with its tf.Variable in `value`}; nothing, for most defences.
         """
         return {}
+
+    def compile(self, *args, **kwargs):
+        """As keras.Model; a classifier that is built makes the defence so: callbacks and files may ask for it.
+
+        Raises:
+          ValueError: an attack whose pixels may leave [0, 1].
+        """
+        for name in ("attack", "evaluation_attack"):
+            checks.check_bounds(getattr(self, name, None))
+        super().compile(*args, **kwargs)
+        shape = getattr(self.classifier, "input_shape", None) if self.classifier.built else None
+        if isinstance(shape, tuple) and len(shape) == 4:
+            self._build(shape[1:])
 
     def call(self, inputs, training=None):
         """The classifier's logits."""
@@ -227,7 +241,9 @@ class Defense(keras.Model):
         images, labels, sample_weight, _ = self._unpacked(data)
         logits = {"clean": tf.cast(self.classifier(images, training=False), tf.float32)}
         losses = objectives.cross_entropy(labels, logits["clean"])
-        loss = tf.reduce_mean(losses if sample_weight is None else losses * sample_weight)
+        # Of an epoch's last batch a replica may have no rows.
+        rows = tf.cast(tf.shape(losses)[0], tf.float32)
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses if sample_weight is None else losses * sample_weight), rows)
         if self.evaluation_attack is not None:
             adversarial = self.evaluation_attack(self.classifier, images, labels, seed=self.seed)
             logits["adversarial"] = tf.cast(self.classifier(adversarial, training=False), tf.float32)
@@ -289,6 +305,11 @@ class Defense(keras.Model):
             if training and not optimizer.built:
                 optimizer.build(self.trainable_weights)
 
+    def _build(self, image_shape):
+        # Nothing else calls the defence itself in `fit`, and Keras saves what is built: weights, and optimizers.
+        if not self.built:
+            self(keras.KerasTensor((None, *image_shape), "float32"))
+
     def _unpacked(self, data):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._compile_loss is not None:
@@ -296,21 +317,9 @@ class Defense(keras.Model):
         if labels is None:
             raise ValueError("fit and evaluate need labels: pass (images, labels)")
         threat_model.check_floating(images)
-        images = tf.cast(images, tf.float32)
-        labels = contract.class_labels(labels)
         classes = contract.number_of_classes(self.classifier, images.shape)
-        if not self.built:
-            # Nothing else calls the defence itself in `fit`, and Keras saves what is built: weights, and optimizers.
-            self(keras.KerasTensor((None, *images.shape[1:]), "float32"))
-        within = [
-            checks.assert_within("pixels", images, 0.0, 1.0),
-            checks.assert_within("labels", labels, 0, classes - 1),
-        ]
-        with tf.control_dependencies(within):
-            images, labels = tf.identity(images), tf.identity(labels)
-        if sample_weight is not None:
-            sample_weight = tf.cast(sample_weight, tf.float32)
-        return images, labels, sample_weight, classes
+        self._build(images.shape[1:])
+        return *checks.checked_batch(images, contract.class_labels(labels), sample_weight, classes), classes
 
     def _check_compiled_loss(self):
         loss = self.loss

@@ -1,5 +1,6 @@
-"""What defences check: their options when they are made, and pixels and labels inside the graph of a step."""
+"""What defences check: their options when they are made, and images, labels and weights inside the graph of a step."""
 
+import numbers
 import re
 
 import tensorflow as tf
@@ -8,17 +9,43 @@ from alp_tf import threat_model
 from alp_tf.attacks import classifier as contract
 
 
-def assert_within(what, values, low, high):
-    """An operation that fails where values leave [low, high], in a way that `with_readable_errors` explains.
+def checked_batch(images, labels, sample_weight, classes):
+    """Images, labels and weights of a step, in its types and shapes.
 
     Args:
-      what: `pixels` or `labels`.
-      values: tensor of either.
-      low, high: numbers.
+      images: floating, [batch, height, width, channels].
+      labels: int32 [batch].
+      sample_weight: [batch] or [batch, 1], or None.
+      classes: how many there are.
+
+    Returns:
+      (float32 images, int32 labels, float32 weights [batch] or None); the graph fails where pixels leave [0, 1], or
+      labels the classes.
+
+    Raises:
+      ValueError: weights of another shape.
     """
-    lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
-    # NaN pixels fail both comparisons, as they should.
-    return tf.debugging.Assert((lowest >= low) & (highest <= high), [f"alp_tf {what}", lowest, highest, high])
+    images = tf.cast(images, tf.float32)
+    within = [_assert_within("pixels", images, 0.0, 1.0), _assert_within("labels", labels, 0, classes - 1)]
+    with tf.control_dependencies(within):
+        images, labels = tf.identity(images), tf.identity(labels)
+    if sample_weight is not None:
+        shape = sample_weight.shape
+        if shape.rank not in (None, 1) and (shape.rank != 2 or shape[1] != 1):
+            raise ValueError(f"sample_weight has the shape {shape}; it must be [batch], one an image")
+        # Keras hands some on whose shape nobody knows.
+        sample_weight = tf.reshape(tf.cast(sample_weight, tf.float32), tf.shape(labels))
+    return images, labels, sample_weight
+
+
+def check_bounds(attack):
+    """Raises ValueError for an attack that may leave [0, 1], where the pixels of a defence lie."""
+    bounds = getattr(attack, "bounds", (0.0, 1.0))
+    if tuple(bounds) != (0.0, 1.0):
+        raise ValueError(
+            f"the attack's bounds are {bounds}, but a defence trains on pixels in [0, 1]: leave bounds out, and put "
+            "any other range inside the model (keras.layers.Rescaling)"
+        )
 
 
 def with_readable_errors(function):
@@ -45,7 +72,7 @@ def checked_weight(weight, name="weight"):
     Raises:
       ValueError: negative or not finite.
     """
-    if not (isinstance(weight, int | float) and 0 <= weight < float("inf")):
+    if not (isinstance(weight, numbers.Real) and 0 <= weight < float("inf")):
         raise ValueError(f"{name} is {weight!r}; it must be a number of at least 0")
     return float(weight)
 
@@ -56,9 +83,9 @@ def checked_steps(name, steps):
     Raises:
       ValueError: not an integer, or negative.
     """
-    if not (isinstance(steps, int) and steps >= 0):
+    if not (isinstance(steps, numbers.Integral) and steps >= 0):
         raise ValueError(f"{name} is {steps!r}; it must be a whole number of steps, at least 0")
-    return steps
+    return int(steps)
 
 
 def checked_choice(name, value, allowed):
@@ -70,3 +97,10 @@ def checked_choice(name, value, allowed):
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
     return value
+
+
+def _assert_within(what, values, low, high):
+    """An operation that fails where values leave [low, high], in a way that `with_readable_errors` explains."""
+    lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+    # NaN pixels fail both comparisons, as they should.
+    return tf.debugging.Assert((lowest >= low) & (highest <= high), [f"alp_tf {what}", lowest, highest, high])

@@ -19,15 +19,13 @@ class FastAdversarialTraining(base.Defense):
     Attributes:
       epsilon: radius in pixel units.
       step_size: length of the step; None takes 1.25 * epsilon, as in the paper, where 2 * epsilon failed.
-      bounds: lowest and highest pixel value.
     """
 
     trains_on = ("adversarial",)
 
-    def __init__(self, classifier, *, epsilon, step_size=None, bounds=(0.0, 1.0), **kwargs):
+    def __init__(self, classifier, *, epsilon, step_size=None, **kwargs):
         super().__init__(classifier, **kwargs)
         step_size = 1.25 * epsilon if step_size is None else step_size
-        self.attack = PGD(epsilon=epsilon, step_size=step_size, steps=1, bounds=bounds)
+        self.attack = PGD(epsilon=epsilon, step_size=step_size, steps=1)
         self.epsilon = epsilon
         self.step_size = step_size
-        self.bounds = self.attack.bounds

@@ -23,20 +23,18 @@ class FreeAdversarialTraining(base.Defense):
       epsilon: radius of the L-inf ball, in pixel units.
       step_size: of one replay, in the same units; None is epsilon, as in the paper.
       replays: how often each minibatch is trained on; m in the paper, where 8 was best on CIFAR-10 and 4 on ImageNet.
-      bounds: lowest and highest pixel value.
       carry: hand the perturbation on from minibatch to minibatch. False starts each minibatch from a uniformly random
         perturbation, drawn anew (the start of Wong et al. 2020, *Fast is better than free*).
     """
 
     trains_on = ("adversarial",)
 
-    def __init__(self, classifier, *, epsilon, step_size=None, replays=8, bounds=(0.0, 1.0), carry=True, **kwargs):
+    def __init__(self, classifier, *, epsilon, step_size=None, replays=8, carry=True, **kwargs):
         super().__init__(classifier, **kwargs)
-        self.epsilon = epsilon
-        self.bounds = tuple(bounds)
-        self._threat_model = threat_model.ThreatModel(epsilon=epsilon, bounds=self.bounds)
+        self._threat_model = threat_model.ThreatModel(epsilon=epsilon)
+        self.epsilon = self._threat_model.epsilon
         if step_size is not None:
-            threat_model.check_radius("step_size", step_size, "linf", self.bounds)
+            threat_model.check_radius("step_size", step_size, "linf")
         self.step_size = step_size
         if not (isinstance(replays, int) and replays >= 1):
             raise ValueError(f"replays is {replays!r}; it must be a whole number of at least 1")

@@ -23,7 +23,6 @@ class StepLLAdversarialTraining(base.Defense):
       adversarial_weight: w, lambda in the paper, 0.3.
       random_epsilon: each example's radius is |N(0, epsilon / 2)| cut off at epsilon, without which the paper's models
         were robust to the one radius alone; False takes epsilon itself.
-      bounds: lowest and highest pixel value.
     """
 
     trains_on = ("mixed",)
@@ -37,7 +36,6 @@ class StepLLAdversarialTraining(base.Defense):
         adversarial_share=0.5,
         adversarial_weight=0.3,
         random_epsilon=True,
-        bounds=(0.0, 1.0),
         **kwargs,
     ):
         super().__init__(classifier, **kwargs)
@@ -45,12 +43,11 @@ class StepLLAdversarialTraining(base.Defense):
             raise ValueError(f"adversarial_share is {adversarial_share!r}; it must lie above 0 and be at most 1")
         if not (isinstance(adversarial_weight, int | float) and 0 < adversarial_weight < float("inf")):
             raise ValueError(f"adversarial_weight is {adversarial_weight!r}; it must be a number above 0")
-        self.attack = StepLL(epsilon=epsilon, bounds=bounds)
+        self.attack = StepLL(epsilon=epsilon)
         self.epsilon = epsilon
         self.adversarial_share = adversarial_share
         self.adversarial_weight = adversarial_weight
         self.random_epsilon = random_epsilon
-        self.bounds = self.attack.bounds
 
     def examples(self, images, labels, seed):
         """See Defense; the minibatch with some of its images replaced."""

@@ -31,7 +31,6 @@ class VirtualAdversarialTraining(base.Defense):
       stop_gradient: the clean prediction is a fixed goal, as in Miyato; False draws the two predictions towards each
         other, as logit pairing does with logits.
       norm: "l2" as Miyato, or "linf".
-      bounds: lowest and highest pixel value.
     """
 
     trains_on = ("clean", "adversarial")
@@ -48,11 +47,10 @@ class VirtualAdversarialTraining(base.Defense):
         direction="clean_to_adversarial",
         stop_gradient=True,
         norm="l2",
-        bounds=(0.0, 1.0),
         **kwargs,
     ):
         super().__init__(classifier, **kwargs)
-        self.attack = VirtualAdversarial(epsilon=epsilon, xi=xi, iterations=iterations, norm=norm, bounds=bounds)
+        self.attack = VirtualAdversarial(epsilon=epsilon, xi=xi, iterations=iterations, norm=norm)
         self.epsilon = epsilon
         self.weight = checks.checked_weight(weight)
         self.xi = xi
@@ -60,7 +58,6 @@ class VirtualAdversarialTraining(base.Defense):
         self.direction = checks.checked_choice("direction", direction, DIRECTIONS)
         self.stop_gradient = stop_gradient
         self.norm = norm
-        self.bounds = self.attack.bounds
 
     def classification_loss(self, cross_entropies):
         """See Defense; that of the clean images alone."""

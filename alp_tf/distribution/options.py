@@ -12,7 +12,7 @@ DEFAULTS = {
     "resolver": "tf_config",
     # How many workers there must be; 0 takes the resolver's word for it.
     "workers": 0,
-    # Replicas a worker; 0 is one for each GPU, or one. Without GPUs the CPU is split into so many logical devices.
+    # Replicas of mirrored; 0 is one for each GPU, or one. Without GPUs the CPU is split into so many logical devices.
     "devices": 0,
     # Of all replicas so many may come too late in each step (Kannan 5.3.2).
     "backup_replicas": 0,
@@ -36,6 +36,17 @@ def check(options, *, deterministic=False):
     for field in ("workers", "devices", "backup_replicas"):
         if options[field] < 0:
             raise ValueError(f"config.distribution.{field} is {options[field]}; it must be at least 0")
+    for field, strategy in (("workers", "multi_worker"), ("devices", "mirrored")):
+        if options[field] and options["strategy"] != strategy:
+            raise ValueError(
+                f"config.distribution.{field} is {options[field]}, but strategy is {options['strategy']!r}: write "
+                f"--config.distribution.strategy={strategy}, or leave {field} out"
+            )
+    if options["resolver"] == "kubernetes" and options["strategy"] == "multi_worker" and not options["workers"]:
+        raise ValueError(
+            "config.distribution.resolver is kubernetes, whose list of pods does not say when it is whole: write "
+            "--config.distribution.workers=N"
+        )
     if options["timeout_seconds"] < 5:
         raise ValueError(
             f"config.distribution.timeout_seconds is {options['timeout_seconds']}; it must be at least 5: a worker "

@@ -122,3 +122,20 @@ def test_sets_of_the_papers_through_tfds(name, classes, data_dir, monkeypatch):
     assert len(set(labels)) > 5
     np.testing.assert_array_equal(images * 255, data.test_images)
     datasets.load("digits")
+
+
+BATCH = np.zeros((4, 8, 8, 1), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"train_images": BATCH / np.float32(255)}, "train_images are float32.*uint8.*datasets.from_tf_data"),
+        ({"test_images": BATCH[..., 0]}, r"test_images are uint8 of shape \(4, 8, 8\)"),
+        ({"train_labels": np.zeros(3, int)}, "there are 4 train_images but 3 labels"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(fields, says):
+    arrays = {"train_images": BATCH, "train_labels": np.zeros(4, int), "test_images": BATCH, "test_labels": [0] * 4}
+    with pytest.raises(ValueError, match=f"own: {says}"):
+        datasets.Dataset(name="own", class_names=("a", "b"), **{**arrays, **fields})

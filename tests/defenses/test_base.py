@@ -1,5 +1,8 @@
 """What every defence has from its base: regularisation, noise, smoothing, weights, schedules; and what it refuses."""
 
+import dataclasses
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -104,8 +107,80 @@ def test_sample_and_class_weights_scale_the_cross_entropy(classifier, batch):
     defense = defenses.Undefended(classifier)
     defense.compile(keras.optimizers.SGD(0.0))
     expected = np.mean(weights * objectives.cross_entropy(labels, classifier(images)).numpy())
-    logs = defense.train_on_batch(images, labels, sample_weight=weights, return_dict=True)
-    assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+    for given in (weights, weights[:, None]):
+        logs = defense.train_on_batch(images, labels, sample_weight=given, return_dict=True)
+        assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+        logs = defense.evaluate(images, labels, sample_weight=given, verbose=0, return_dict=True)
+        assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match=r"sample_weight has the shape \(21, 5\); it must be \[batch\]"):
+        defense.train_on_batch(images, labels, sample_weight=np.ones((21, 5)))
+
+
+def test_a_replica_without_rows_does_not_spoil_the_loss(classifier, batch):
+    """As under a strategy, in the last batch of an epoch."""
+    images, labels = batch
+    defense = defenses.Undefended(classifier)
+    defense.compile("sgd", run_eagerly=True)
+    expected = defense.test_step((tf.constant(images), tf.constant(labels)))["loss"]
+    found = defense.test_step((tf.constant(images[:0]), tf.constant(labels[:0])))["loss"]
+    assert float(found) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("asked", ["auto", True])
+def test_xla_is_never_used_for_it_leaves_out_the_checks(asked, classifier, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: [types.SimpleNamespace(device_type="GPU")])
+    classifier.compile("sgd", jit_compile=asked)
+    assert classifier.jit_compile
+    defense = defenses.Undefended(classifier)
+    defense.compile("sgd", jit_compile=asked)
+    assert not defense.jit_compile
+
+
+def test_a_new_defence_takes_weights_from_a_file_and_training_goes_on_from_a_backup(batch, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise Stopped
+
+    def fitted(callbacks=()):
+        keras.utils.set_random_seed(1)
+        defense = build("LSQ", small_classifier())
+        defense.compile("adam")
+        defense.fit(*batch, batch_size=21, epochs=4, shuffle=False, callbacks=callbacks, verbose=0)
+        return defense
+
+    whole = fitted()
+    with pytest.raises(Stopped):
+        fitted([keras.callbacks.BackupAndRestore(tmp_path / "backup"), Stop()])
+    resumed = fitted([keras.callbacks.BackupAndRestore(tmp_path / "backup")])
+    whole.save_weights(tmp_path / "best.weights.h5")
+    restored = build("LSQ", small_classifier())
+    restored.compile("adam")
+    restored.load_weights(tmp_path / "best.weights.h5")
+    for other in (resumed, restored):
+        for found, wanted in zip(other.classifier.get_weights(), whole.classifier.get_weights(), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_numbers_of_numpy_are_numbers(classifier, batch):
+    number = np.float32(0.5)
+    options = {"noise": number, "label_smoothing": number, "penalty_delay": np.int64(3), "seed": np.int64(4)}
+    defense = defenses.LogitSqueezing(classifier, weight=number, evaluation_attack=ATTACK, **options)
+    defense.compile("sgd")
+    defense.fit(*batch, validation_data=batch, verbose=0)
+    config = defense.get_config()
+    assert {type(config[name]) for name in options} == {float, int}
+
+
+@pytest.mark.parametrize("where", ["attack", "evaluation_attack"])
+def test_an_attack_on_other_pixels_is_refused(where, classifier):
+    wide = dataclasses.replace(ATTACK, bounds=(-1.0, 1.0))
+    defense = defenses.AdversarialTraining(classifier, **{"attack": ATTACK, where: wide})
+    with pytest.raises(ValueError, match=r"bounds are \(-1.0, 1.0\), but a defence trains on pixels in \[0, 1\]"):
+        defense.compile("sgd")
 
 
 @pytest.mark.parametrize(

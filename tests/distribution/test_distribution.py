@@ -232,6 +232,9 @@ def test_a_port_in_use_is_told():
         ({"backup_replicas": -1}, "at least 0"),
         ({"backup_replicas": 1}, "needs several replicas"),
         ({"timeout_seconds": 1}, "at least 5"),
+        ({"workers": 4}, "workers is 4, but strategy is 'none'.*strategy=multi_worker, or leave workers out"),
+        ({"strategy": "multi_worker", "devices": 3}, "devices is 3, but strategy is 'multi_worker'"),
+        ({"strategy": "multi_worker", "resolver": "kubernetes"}, "--config.distribution.workers=N"),
     ],
 )
 def test_fields_that_do_not_fit_are_told(fields, message):
