@@ -14,7 +14,6 @@ backward pass. A new defence is a small class that says which examples it trains
 """
 
 import dataclasses
-import inspect
 import random
 
 import keras
@@ -22,10 +21,10 @@ import tensorflow as tf
 
 from alp_tf import objectives, replicas, threat_model
 from alp_tf.attacks import classifier as contract
-from alp_tf.defenses import checks, clipping
+from alp_tf.defenses import checks, clipping, wrapper
 
 
-class Defense(keras.Model):
+class Defense(wrapper.Wrapper):
     """Trains a classifier; calling it returns the classifier's logits.
 
     Works with `compile` (an optimizer and metrics; the loss is the defence's own), `fit`, `evaluate`, `predict`,
@@ -106,19 +105,6 @@ class Defense(keras.Model):
           {name: an object with `variables`, each with its tf.Variable in `value`}; nothing, for most defences.
         """
         return {}
-
-    def compile(self, *args, **kwargs):
-        """As keras.Model; a classifier that is built makes the defence so: callbacks and files may ask for it.
-
-        Raises:
-          ValueError: an attack whose pixels may leave [0, 1].
-        """
-        for name in ("attack", "evaluation_attack"):
-            checks.check_bounds(getattr(self, name, None))
-        super().compile(*args, **kwargs)
-        shape = getattr(self.classifier, "input_shape", None) if self.classifier.built else None
-        if isinstance(shape, tuple) and len(shape) == 4:
-            self._build(shape[1:])
 
     def call(self, inputs, training=None):
         """The classifier's logits."""
@@ -248,67 +234,6 @@ class Defense(keras.Model):
             adversarial = self.evaluation_attack(self.classifier, images, labels, seed=self.seed)
             logits["adversarial"] = tf.cast(self.classifier(adversarial, training=False), tf.float32)
         return self._report(images, labels, sample_weight, Descent(loss, {"cross_entropy": loss}, logits))
-
-    def make_train_function(self, force=False):
-        """Keras' train function, with the checks that run inside the graph turned into readable errors."""
-        if force or self.train_function is None:
-            self._make_variables(training=True)
-            super().make_train_function(force=True)
-            self.train_function = checks.with_readable_errors(self.train_function)
-        return self.train_function
-
-    def make_test_function(self, force=False):
-        """Keras' test function, likewise."""
-        if force or self.test_function is None:
-            self._make_variables(training=False)
-            super().make_test_function(force=True)
-            self.test_function = checks.with_readable_errors(self.test_function)
-        return self.test_function
-
-    @classmethod
-    def options(cls):
-        """The keyword arguments of the constructor, its base classes' included: name -> inspect.Parameter.
-
-        Each is kept in an attribute of its name; configurations and saved models are made from them.
-        """
-        found = {}
-        for owner in cls.__mro__[: cls.__mro__.index(keras.Model)]:
-            for parameter in inspect.signature(vars(owner).get("__init__", lambda: None)).parameters.values():
-                if parameter.kind is parameter.KEYWORD_ONLY:
-                    found.setdefault(parameter.name, parameter)
-        return found
-
-    def get_config(self):
-        """The constructor's arguments, for Keras serialisation."""
-        own = {name: getattr(self, name) for name in ("classifier", *self.options())}
-        return {**super().get_config(), **keras.saving.serialize_keras_object(own)}
-
-    @classmethod
-    def from_config(cls, config):
-        """Inverse of get_config."""
-        return cls(
-            **{
-                name: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
-                for name, value in config.items()
-            }
-        )
-
-    def _make_variables(self, *, training):
-        # TensorFlow traces a graph in which variables were made a second time, which takes as long as the first.
-        if not self.classifier.built:
-            return
-        metrics, optimizer = self._compile_metrics, self.optimizer
-        with self.distribute_strategy.scope():
-            if metrics is not None and not metrics.built:
-                # They learn from the number of dimensions what a label is; two stands for any number of classes.
-                metrics.build(keras.KerasTensor((None,), "int32"), keras.KerasTensor((None, 2)))
-            if training and not optimizer.built:
-                optimizer.build(self.trainable_weights)
-
-    def _build(self, image_shape):
-        # Nothing else calls the defence itself in `fit`, and Keras saves what is built: weights, and optimizers.
-        if not self.built:
-            self(keras.KerasTensor((None, *image_shape), "float32"))
 
     def _unpacked(self, data):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
