@@ -20,6 +20,8 @@ from ml_collections import config_dict
 
 from alp_tf import attacks, datasets, defenses, distribution, models, names, optimizers
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
 
 def default():
     """Every field there is, with its type: undefended training on the embedded digits, evaluated with PGD.
@@ -75,6 +77,7 @@ def default():
         **_unset(bool, "nesterov"),
     }
     config.train = {"steps": 660, "batch_size": 64, "checkpoint_every": 110, "keep_checkpoints": 2}
+    config.train.precision = "float32"
     config.distribution = dict(distribution.DEFAULTS)
     config.evaluation = {"examples": 0, "batch_size": 200, "masking_examples": 100}
     config.evaluation.attacks = {"pgd": attack(epsilon=0.2, step_size=0.01, steps=100)}
@@ -133,6 +136,7 @@ def check(config, overridden=()):
     _check_least("config.evaluation.examples", config.evaluation.examples, 0)
     _check_least("config.evaluation.batch_size", config.evaluation.batch_size, 1)
     _check_least("config.evaluation.masking_examples", config.evaluation.masking_examples, 0)
+    names.lookup("precision", config.train.precision, PRECISIONS)
     distribution.check(config.distribution, deterministic=config.deterministic)
     _of_optimizer(optimizers.planned, config, steps_per_epoch=1)
 

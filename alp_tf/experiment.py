@@ -1,5 +1,6 @@
 """One experiment from its configuration to its report: train, keep, resume, evaluate."""
 
+import contextlib
 import logging
 import time
 
@@ -119,14 +120,32 @@ def _trained(config, workdir, name, cluster):
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with cluster.scope():
+    with cluster.scope(), _precision(config.train.precision):
         classifier = configs.build_classifier(config, data)
         defense = configs.build_defense(config, classifier)
     # A number of test images that there are not is told before anything is written.
     data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples)
     if cluster.chief:
         workdir.claim(config)
-    return data, classifier, _train(config, workdir, name, data, defense, cluster)
+    history = _train(config, workdir, name, data, defense, cluster)
+    if config.train.precision != "float32":
+        # Half precision is for speed in training: what is measured and deployed computes as others' models do.
+        trained = classifier.get_weights()
+        with cluster.scope():
+            classifier = configs.build_classifier(config, data)
+        classifier.set_weights(trained)
+    return data, classifier, history
+
+
+@contextlib.contextmanager
+def _precision(policy):
+    """Layers made within compute so; their weights are float32 all the same."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _save(classifier, data, workdir):

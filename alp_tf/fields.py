@@ -132,6 +132,11 @@ MEANINGS = {
     "train.batch_size": Meaning("images", "In a step, over all replicas that count."),
     "train.checkpoint_every": Meaning(_STEPS, "Between checkpoints, rows of history.jsonl and points in TensorBoard."),
     "train.keep_checkpoints": Meaning("checkpoints", "Older ones are deleted."),
+    "train.precision": Meaning(
+        "",
+        "`float32`, `mixed_bfloat16` or `mixed_float16`: in what layers compute while training. The trained model is "
+        "kept, and evaluated, in float32.",
+    ),
     "distribution.strategy": Meaning(
         "", "`none`: one device; `mirrored`: all GPUs of this machine; `multi_worker`: several processes or machines."
     ),

@@ -32,7 +32,7 @@ def mnist(budget):
         config.defense.attack = configs.attack(epsilon=0.3, step_size=0.1, steps=7)
         config.model.initializer = "glorot"
         config.optimizer.schedule = "cosine"
-        config.train.update(steps=6_000, batch_size=64, checkpoint_every=250)
+        config.train.update(steps=18_000, batch_size=64, checkpoint_every=500, precision="mixed_bfloat16")
     return config
 
 
@@ -52,5 +52,5 @@ def mnist_without_attack(budget):
     config.evaluation.attacks.pgd_cw = configs.attack(epsilon=0.3, step_size=0.01, steps=40, loss="margin")
     config.train.batch_size = 128
     if budget == "laptop":
-        config.train.update(steps=4_680, checkpoint_every=468)
+        config.train.update(steps=4_680, checkpoint_every=468, precision="float32")
     return config

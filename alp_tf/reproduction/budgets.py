@@ -50,6 +50,8 @@ def configuration(model, budget):
         group, name = _group(config, field)
         group[name] = type(group[name])(group[name] * value.factor) if isinstance(value, Scaled) else value
     config.seed = model.seed
+    # Who trains it again has the same weights, and may go on measuring them.
+    config.deterministic = True
     # All test images, for what main.py would evaluate too.
     config.evaluation.examples = 0
     return _small(config) if budget == "smoke" else config
