@@ -19,8 +19,9 @@ sooner: two parts at a time, each on half of the cores, which small networks kee
 after the other, and each is written as soon as its last part is there. Data sets come through TFDS: --data_dir is where
 they are prepared, TFDS' own directory if not given; what is not there is downloaded.
 
---publish also writes the JSON and the pictures into experiments/results/, and --page makes docs/results.md of what lies
-there.
+--publish also writes the JSON and the pictures into experiments/results/, with each measurement in measured/ as soon as
+it is made, and goes on from what lies there: a model is trained again only where something of it is still to be
+measured. --page makes docs/results.md of it.
 """
 
 import shlex
@@ -138,7 +139,7 @@ def _command(options, exhibit):
 
 
 def _exhibits(options, asked):
-    from alp_tf.reproduction import markdown, measuring, page, parts, processes, work
+    from alp_tf.reproduction import markdown, measuring, page, parts, processes, shelf, work
 
     seeds = tuple(range(options.seed, options.seed + options.seeds))
     orders = []
@@ -157,6 +158,8 @@ def _exhibits(options, asked):
     # Nothing is downloaded only to be counted.
     counts = markdown.OFFICIAL if options.dry_run and options.data_dir is None else None
     places = {"data_dir": options.data_dir, "archives": options.archives}
+    if options.publish:
+        places["shelf"] = shelf.Shelf(page.results_directory() / "measured" / options.budget)
     store = work.Store(options.output, options.budget, sizes=sizes, counts=counts, **places)
     for order in orders:
         exhibit = order.exhibit

@@ -7,7 +7,7 @@ from alp_tf import files, lock
 
 # Where prepared data lie, and how workers find each other, says nothing about the experiment; both may change between
 # runs.
-_PLACE_ONLY = (
+PLACE_ONLY = (
     "dataset.data_dir",
     "dataset.archives",
     "distribution.resolver",
@@ -114,7 +114,7 @@ class WorkDir:
             ) from error
 
     def _differences(self, there, wanted):
-        kept = {name: there.get(name, self._default.get(name)) for name in {*there, *wanted} - set(_PLACE_ONLY)}
+        kept = {name: there.get(name, self._default.get(name)) for name in {*there, *wanted} - set(PLACE_ONLY)}
         return [
             f"{name} is {value!r} there, {wanted.get(name)!r} here"
             for name, value in sorted(kept.items())

@@ -12,15 +12,17 @@ from alp_tf import names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PadCropFlip:
-    """Black borders, a crop of the old size at a random place, and a mirror image half of the time.
+class PadCrop:
+    """Black borders, a crop of the old size at a random place, and, if asked for, a mirror image half of the time.
 
     Attributes:
       padding: pixels on each side. 2 is Madry et al.'s (a 32 x 32 image becomes 36 x 36 before the crop), whose
         hyper-parameters Shafahi takes over; 4 is the other custom.
+      flip: whether half of the images are mirrored.
     """
 
     padding: int = 2
+    flip: bool = True
     takes_whole_images = False
 
     def __call__(self, image, size, seed):
@@ -35,7 +37,8 @@ class PadCropFlip:
         border = [self.padding, self.padding]
         padded = tf.pad(image, [border, border, [0, 0]])
         cropped = tf.image.stateless_random_crop(padded, [*size, image.shape[-1]], crop_seed)
-        return tf.cast(tf.image.stateless_random_flip_left_right(cropped, flip_seed), tf.float32)
+        changed = tf.image.stateless_random_flip_left_right(cropped, flip_seed) if self.flip else cropped
+        return tf.cast(changed, tf.float32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,9 @@ class AreaCrop:
 # `tiny_imagenet_crop` is what Kannan's released code trains with on Tiny ImageNet.
 AUGMENTATIONS = {
     "none": None,
-    "pad_crop_flip": PadCropFlip(),
+    "shift_by_1": PadCrop(padding=1, flip=False),
+    "shift_by_2": PadCrop(padding=2, flip=False),
+    "pad_crop_flip": PadCrop(),
     "inception_crop": AreaCrop(),
     "tiny_imagenet_crop": AreaCrop(area=(0.5, 1.0), flip=False),
 }

@@ -1,6 +1,6 @@
 """An exhibit's numbers, collected from its finished parts into one JSON-ready dictionary."""
 
-from alp_tf import callbacks, machine
+from alp_tf import machine
 from alp_tf.evaluation import protocols
 from alp_tf.reproduction import budgets, intervals
 from alp_tf.reproduction.exhibit import CLEAN
@@ -39,11 +39,11 @@ def collect(order, store, *, command):
 def _row(order, row, store):
     models = [order.model(row, seed) for seed in order.seeds]
     cells = {column.label: _cell(order, row, column, store) for column in order.exhibit.columns}
-    histories = [callbacks.History.read(store.directory(model) / "history.jsonl") for model in models]
+    trainings = [store.training(model) for model in models]
     described = {
         "models": [store.directory(model).name for model in models],
-        "train_seconds": [history[-1]["seconds"] for history in histories],
-        "steps": histories[0][-1]["step"],
+        "train_seconds": [training["seconds"] for training in trainings],
+        "steps": trainings[0]["steps"],
         "series": row.series,
         "x": row.x,
         "columns": cells,

@@ -9,7 +9,7 @@ import time
 
 import keras
 
-from alp_tf import configs, experiment, files, lock, machine, progress
+from alp_tf import callbacks, configs, experiment, files, lock, machine, progress
 from alp_tf.reproduction import budgets, estimate, measuring, parts, processes
 from alp_tf.workdir import WorkDir
 
@@ -20,9 +20,10 @@ class Store:
     Attributes:
       path: the directory, `OUTPUT/BUDGET/models`.
       sizes: measuring.Sizes.
+      shelf: shelf.Shelf of what was measured before, wherever that was; or None.
     """
 
-    def __init__(self, output, budget, *, sizes, data_dir=None, archives=None, counts=None):
+    def __init__(self, output, budget, *, sizes, data_dir=None, archives=None, counts=None, shelf=None):
         """Makes nothing yet.
 
         Args:
@@ -31,9 +32,10 @@ class Store:
           sizes: measuring.Sizes.
           data_dir, archives: where the data sets are, see datasets.load.
           counts: {data set: (training images, test images)} of those whose images are not to be counted.
+          shelf: see the attribute.
         """
         self.path = pathlib.Path(output) / budget / "models"
-        self.sizes = sizes
+        self.sizes, self.shelf = sizes, shelf
         self._budget, self._counts = budget, dict(counts or {})
         self._data_dir, self._archives = data_dir, archives
 
@@ -96,10 +98,20 @@ class Store:
             # How long it took is in its history.
             return {"trained": True} if trained else None
         path = self._file(part)
-        if not path.exists() or not self.done(parts.training(part.model)):
-            return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return found if found["asked"] == self._asked(part) else None
+        found = None
+        if path.exists() and self.done(parts.training(part.model)):
+            found = json.loads(path.read_text(encoding="utf-8"))
+        if found is None or found["asked"] != self._asked(part):
+            found = self._shelved(part)
+        return found if found and found["asked"] == self._asked(part) else None
+
+    def training(self, model):
+        """{"steps", "seconds"} of a model's training, if it is known; else None."""
+        rows = callbacks.History.read(self.directory(model) / "history.jsonl")
+        if rows and self.done(parts.training(model)):
+            return {"steps": rows[-1]["step"], "seconds": rows[-1]["seconds"]}
+        shelved = self._on_shelf(model)
+        return shelved and {name: shelved[name] for name in ("steps", "seconds")}
 
     def make(self, part):
         """Makes a part, going on where it was interrupted.
@@ -131,6 +143,29 @@ class Store:
             files.write_json(path, {**found, "versions": machine.versions(), "machine": machine.description()})
             shutil.rmtree(keep, ignore_errors=True)
 
+    def put_on_shelf(self, part):
+        """Adds a finished part to the shelf, where there is one."""
+        found = self.done(part)
+        if self.shelf is None or found is None:
+            return
+        directory, training = self.directory(part.model), self.training(part.model)
+        measured = {} if part.kind == "train" else {self.slug(part): found}
+        self.shelf.add(
+            directory.name, self.config(part.model), directory / "model.keras", **training, measured=measured
+        )
+
+    def _shelved(self, part):
+        shelved = self._on_shelf(part.model)
+        if not shelved or (part.source and not self._on_shelf(part.source)):
+            return None
+        return shelved["measured"].get(self.slug(part))
+
+    def _on_shelf(self, model):
+        if self.shelf is None:
+            return None
+        directory = self.directory(model)
+        return self.shelf.found(directory.name, self.config(model), directory / "model.keras")
+
     def _asked(self, part):
         return measuring.asked(part, self.config(part.model).dataset.name, self.sizes, self.images(part))
 
@@ -152,24 +187,41 @@ def make_all(wanted, store, *, jobs=0, after=lambda unmade: None, show_progress=
     Raises:
       ValueError, OSError: see experiment.run and evaluation.evaluate; also a process that ended suddenly.
     """
-    unmade = [part for part in wanted if store.done(part) is None]
-    before = len(wanted) - len(unmade)
-    with progress.bar(len(wanted), "everything", "part", initial=before, shown=show_progress) as bar:
+    unmade = missing(wanted, store)
+    with progress.bar(len(wanted), "everything", "part", initial=len(wanted) - len(unmade), shown=show_progress) as bar:
 
         def made(part):
-            unmade.remove(part)
+            store.put_on_shelf(part)
             bar.update()
-            after(unmade)
+            after(missing(wanted, store))
 
         after(unmade)
-        if jobs:
-            processes.make(unmade, store, jobs, describe=bar.set_description, made=made)
-        else:
-            for part in tuple(unmade):
-                bar.set_description(store.said(part))
-                store.make(part)
-                made(part)
+        # Again where a model that was trained anew turns out to have other weights than what is on the shelf was of.
+        while unmade:
+            if jobs:
+                processes.make(unmade, store, jobs, describe=bar.set_description, made=made)
+            else:
+                for part in unmade:
+                    bar.set_description(store.said(part))
+                    store.make(part)
+                    made(part)
+            unmade = missing(wanted, store)
     keras.utils.clear_session()
+
+
+def missing(wanted, store):
+    """Which parts are to be made: of a training that is known, only what something else to be made reads.
+
+    Args:
+      wanted: list of parts.Part, each after those that it needs.
+      store: Store.
+    """
+    found = []
+    for part in reversed(wanted):
+        known = part.kind == "train" and store.training(part.model) is not None
+        if store.done(part) is None and not (known and not any(part in parts.before(other) for other in found)):
+            found.insert(0, part)
+    return found
 
 
 def plan(wanted, store):
@@ -180,9 +232,10 @@ def plan(wanted, store):
       store: Store.
     """
     lines, total, unknown, left = {}, 0.0, 0, 0
+    unmade = set(missing(wanted, store))
     for part in wanted:
         name = store.directory(part.model).name
-        if store.done(part) is not None:
+        if part not in unmade:
             lines.setdefault(name, []).append(f"{parts.said(part)} (done)")
             continue
         left += 1

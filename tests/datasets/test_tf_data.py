@@ -130,7 +130,7 @@ def test_an_experiment_trains_and_evaluates_on_it_with_the_augmentation_asked_fo
     monkeypatch.setattr(sys, "path", [*sys.path])
     augmented = []
 
-    class Recorded(augmentation.PadCropFlip):
+    class Recorded(augmentation.PadCrop):
         def __call__(self, image, size, seed):
             augmented.append((image.shape, size))
             return super().__call__(image, size, seed)

@@ -142,7 +142,8 @@ def test_captions_list_what_differs_in_training_and_nothing_else():
         "optimizer.learning_rate": (1e-3, 1e-4),
         "optimizer.schedule": ("cosine", "constant"),
         "train.batch_size": (64, 50),
-        "train.steps": (6_000, 100_000),
+        "train.precision": ("mixed_bfloat16", "float32"),
+        "train.steps": (18_000, 100_000),
     }
     assert budgets.differences(Model("mnist_alp", (), 0), "paper") == {}
     # No attack in the training, and the weight of a sweep is the same on both.

@@ -130,7 +130,7 @@ def test_seeds_give_means_and_the_strong_protocols_are_of_the_first(stub, tmp_pa
     text = markdown.text(order.exhibit, found)
     assert "| ALP | 96.4 | 89.00 (86.5 to 91.5) | 97.5 |" in text
     assert "| 60.00 (50.0 to 70.0) | 60.00 (50.0 to 70.0) | ✓ none of 1 tests |" in text
-    assert "`train.steps` 6000 (paper's budget: 100000)" in text
+    assert "`train.steps` 18000 (paper's budget: 100000)" in text
     assert "Student's t over 3 seeds" in text
     assert "1 copy of each model" in text
 
