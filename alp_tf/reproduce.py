@@ -180,7 +180,8 @@ def _exhibits(options, asked):
             if index not in written and not set(unmade).intersection(order.parts()):
                 written[index] = _write(order, store, options)
 
-    work.make_all(wanted, store, jobs=0 if smoke and options.jobs == 1 else options.jobs, after=write_finished)
+    jobs = 0 if smoke and options.jobs == 1 else options.jobs
+    work.make_all(wanted, store, jobs=jobs, start=command_line.load_tensorflow, after=write_finished)
     for _, said in sorted(written.items()):
         print(f"\n{said}")
 

@@ -6,6 +6,7 @@
 """
 
 import dataclasses
+import functools
 import importlib.util
 import inspect
 
@@ -66,16 +67,32 @@ def directory_name(model, budget):
       model: Model.
       budget: one of `BUDGETS`.
     """
-    own, config = _file_config(model.experiment, budget), configuration(model, budget)
+    model = simplified(model, budget)
     parts = [model.experiment]
-    for field, value in sorted(model.changes, key=lambda change: change[0]):
-        group, name = _group(own, field)
-        if not isinstance(value, Scaled) and group[name] != value:
-            parts.append(f"{name}={value:g}" if isinstance(value, int | float) else f"{name}={value}")
-        elif isinstance(value, Scaled) and value.factor != 1:
+    for field, value in model.changes:
+        name = field.rpartition(".")[2]
+        if isinstance(value, Scaled):
             # Not the product: smoke shrinks it, and the factors would meet in one directory.
             parts.append(f"{name}x{value.factor:g}")
-    return "-".join([*parts, f"seed{config.seed}"])
+        else:
+            parts.append(f"{name}={value:g}" if isinstance(value, int | float) else f"{name}={value}")
+    return "-".join([*parts, f"seed{model.seed}"])
+
+
+def simplified(model, budget):
+    """The same Model without the changes that change nothing, and with the others in order.
+
+    Args:
+      model: Model.
+      budget: one of `BUDGETS`.
+    """
+    own = _file_fields(model.experiment, budget)
+    changes = [
+        (field, value)
+        for field, value in sorted(model.changes, key=lambda change: change[0])
+        if (value.factor != 1 if isinstance(value, Scaled) else own[field] != value)
+    ]
+    return dataclasses.replace(model, changes=tuple(changes))
 
 
 def differences(model, budget):
@@ -107,6 +124,11 @@ def _file_config(name, budget):
     if "budget" not in inspect.signature(module.get_config).parameters:
         return module.get_config()
     return module.get_config("paper" if budget == "paper" else "laptop")
+
+
+@functools.cache
+def _file_fields(name, budget):
+    return flat(_file_config(name, budget))
 
 
 def _group(config, field):

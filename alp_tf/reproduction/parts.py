@@ -6,7 +6,7 @@ Exhibits that need the same piece share it.
 import dataclasses
 
 from alp_tf import names
-from alp_tf.reproduction import kannan, shafahi
+from alp_tf.reproduction import budgets, kannan, shafahi
 from alp_tf.reproduction.budgets import Model
 from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN
 
@@ -49,8 +49,8 @@ class Order:
     copies: int
 
     def model(self, row, seed):
-        """The Model of a row."""
-        return Model(row.experiment, tuple(sorted(row.changes.items())), seed)
+        """The Model of a row; the same for all rows, of all exhibits, that are trained alike."""
+        return budgets.simplified(Model(row.experiment, tuple(row.changes.items()), seed), self.budget)
 
     def sources(self, row, seed):
         """The Models that make a row's black-box images: those it names, or a copy from a seed of its own."""

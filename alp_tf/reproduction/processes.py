@@ -26,7 +26,7 @@ def check(jobs):
         raise ValueError(f"--jobs is {jobs}, and there are {cores} cores: write --jobs={cores} or fewer")
 
 
-def make(wanted, store, jobs, *, describe, made):
+def make(wanted, store, jobs, *, describe, made, start=None):
     """Makes parts. After a mistake none is started any more, and those under way are finished.
 
     Args:
@@ -35,6 +35,7 @@ def make(wanted, store, jobs, *, describe, made):
       jobs: how many are made at a time, see `check`.
       describe: function of a text that says what is being made.
       made: function of each part, called when it is.
+      start: function that each process calls first, such as one that loads TensorFlow quietly.
 
     Raises:
       ValueError, OSError: see work.make_all; also a process that ended suddenly.
@@ -47,7 +48,7 @@ def make(wanted, store, jobs, *, describe, made):
         for part in ready[: len(shares)]:
             waiting.remove(part)
             share = shares.pop(0)
-            process = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            process = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start)
             running[process.submit(_make, store, part, *share)] = part, share, process
         describe(", ".join(store.said(part) for part, *_ in running.values()))
         finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import pathlib
+import warnings
 import zipfile
 
 import h5py
@@ -38,13 +39,9 @@ class Shelf:
           config: ConfigDict; what is known of a model that was configured otherwise is nothing of this one.
           model_keras: path of the trained model; where there is one, it must have those weights.
         """
-        path = self._path / f"{name}.json"
-        if not path.exists():
-            return None
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["config"] != _plain(config) or (model_keras.exists() and kept["weights"] != digest(model_keras)):
-            return None
-        return kept
+        kept = self._of(name, config)
+        same = kept and (not model_keras.exists() or kept["weights"] == digest(model_keras))
+        return kept if same else None
 
     def add(self, name, config, model_keras, *, steps, seconds, measured):
         """Adds to what is known of a trained model; takes the place of what was known of other weights.
@@ -54,16 +51,29 @@ class Shelf:
           steps, seconds: of its training.
           measured: {slug: found}.
         """
-        before = self.found(name, config, model_keras)
+        kept, weights = self._of(name, config), digest(model_keras)
+        before = kept["measured"] if kept else {}
+        if before and kept["weights"] != weights:
+            warnings.warn(
+                f"{name}, trained again, has other weights than that of which {len(before)} measurement(s) are in "
+                f"{self._path}: those are made again",
+                stacklevel=2,
+            )
+            before = {}
         kept = {
             "config": _plain(config),
-            "weights": digest(model_keras),
+            "weights": weights,
             "steps": steps,
             "seconds": seconds,
-            "measured": {**(before["measured"] if before else {}), **measured},
+            "measured": {**before, **measured},
         }
         self._path.mkdir(parents=True, exist_ok=True)
         files.write_json(self._path / f"{name}.json", kept)
+
+    def _of(self, name, config):
+        path = self._path / f"{name}.json"
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return kept if kept and kept["config"] == _plain(config) else None
 
 
 def digest(model_keras):

@@ -10,7 +10,7 @@ import time
 import keras
 
 from alp_tf import callbacks, configs, experiment, files, lock, machine, progress
-from alp_tf.reproduction import budgets, estimate, measuring, parts, processes
+from alp_tf.reproduction import budgets, estimate, measuring, parts, processes, shelf
 from alp_tf.workdir import WorkDir
 
 
@@ -149,6 +149,8 @@ class Store:
         if self.shelf is None or found is None:
             return
         directory, training = self.directory(part.model), self.training(part.model)
+        if part.source:
+            found = {**found, "source_weights": shelf.digest(self.directory(part.source) / "model.keras")}
         measured = {} if part.kind == "train" else {self.slug(part): found}
         self.shelf.add(
             directory.name, self.config(part.model), directory / "model.keras", **training, measured=measured
@@ -156,9 +158,11 @@ class Store:
 
     def _shelved(self, part):
         shelved = self._on_shelf(part.model)
-        if not shelved or (part.source and not self._on_shelf(part.source)):
-            return None
-        return shelved["measured"].get(self.slug(part))
+        found = shelved and shelved["measured"].get(self.slug(part))
+        if found and part.source:
+            source = self._on_shelf(part.source)
+            return found if source and source["weights"] == found["source_weights"] else None
+        return found
 
     def _on_shelf(self, model):
         if self.shelf is None:
@@ -173,7 +177,7 @@ class Store:
         return self.directory(part.model) / "measured" / f"{self.slug(part)}.json"
 
 
-def make_all(wanted, store, *, jobs=0, after=lambda unmade: None, show_progress=True):
+def make_all(wanted, store, *, jobs=0, start=None, after=lambda unmade: None, show_progress=True):
     """Makes every part that is not there yet.
 
     Args:
@@ -181,6 +185,7 @@ def make_all(wanted, store, *, jobs=0, after=lambda unmade: None, show_progress=
       store: Store.
       jobs: how many parts are made at a time, each in a process of its own; 0 makes them in this one, which starts
         seconds earlier.
+      start: see processes.make.
       after: function of the list of those that are still to be made, called at the beginning and after each part.
       show_progress: whether a bar over all of them is shown.
 
@@ -192,20 +197,24 @@ def make_all(wanted, store, *, jobs=0, after=lambda unmade: None, show_progress=
 
         def made(part):
             store.put_on_shelf(part)
+            if store.shelf and part.kind == "train":
+                # Should it have other weights than before, what was found of those does not count any more.
+                unmade[:] = missing(wanted, store)
+            elif part in unmade:
+                unmade.remove(part)
             bar.update()
-            after(missing(wanted, store))
+            after(unmade)
 
         after(unmade)
-        # Again where a model that was trained anew turns out to have other weights than what is on the shelf was of.
         while unmade:
             if jobs:
-                processes.make(unmade, store, jobs, describe=bar.set_description, made=made)
+                processes.make(tuple(unmade), store, jobs, describe=bar.set_description, made=made, start=start)
             else:
-                for part in unmade:
+                for part in tuple(unmade):
                     bar.set_description(store.said(part))
                     store.make(part)
                     made(part)
-            unmade = missing(wanted, store)
+            unmade[:] = missing(wanted, store)
     keras.utils.clear_session()
 
 

@@ -58,6 +58,21 @@ def test_pad_crop_flip_gives_every_shifted_and_mirrored_image_equally_often(padd
     assert counts[: places**2].sum() == pytest.approx(700, abs=100)
 
 
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_shifts_are_all_of_that_many_pixels_and_never_mirrored(pixels):
+    data = datasets.load("digits")
+    plain = np.concatenate([images for images, _ in take(data.train_batches(700, seed=1), 2)])
+    found = np.concatenate(
+        [images for images, _ in take(data.train_batches(700, seed=1, augmentation=f"shift_by_{pixels}"), 2)]
+    )
+    padded = np.pad(plain, [(0, 0), (pixels, pixels), (pixels, pixels), (0, 0)])
+    places = range(2 * pixels + 1)
+    windows = np.stack([padded[:, y : y + 8, x : x + 8] for y in places for x in places], axis=1)
+    matches = (windows == found[:, None]).all(axis=(2, 3, 4))
+    assert matches.any(axis=1).all()
+    assert (matches.sum(axis=0) > len(found) / len(places) ** 2 / 2).all()
+
+
 @pytest.mark.parametrize(
     ("name", "area", "flips"), [("inception_crop", 0.05, True), ("tiny_imagenet_crop", 0.5, False)]
 )

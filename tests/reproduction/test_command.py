@@ -11,7 +11,7 @@ import types
 import keras
 import pytest
 
-from alp_tf import configs, experiment, machine, reproduce, tables
+from alp_tf import command_line, configs, experiment, machine, reproduce, tables
 from alp_tf.reproduction import budgets, drawing, kannan, markdown, measuring, results, work
 from alp_tf.reproduction.budgets import Model
 from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN, WHITE_BOX, Column, Exhibit, Row
@@ -186,14 +186,15 @@ def test_the_sources_of_ensemble_training_are_trained_before_it():
 
 
 @pytest.mark.slow
-def test_parts_in_processes_of_their_own_find_the_same(tmp_path):
+def test_parts_in_processes_of_their_own_find_the_same_and_start_quietly(tmp_path, capfd):
     sizes, found = measuring.Sizes(examples=20, strong_examples=10, smoke=True), []
     for jobs in (0, 1, 2):
         order, store = order_of(DIGITS, "smoke"), work.Store(tmp_path / str(jobs), "smoke", sizes=sizes)
-        work.make_all(order.parts(), store, jobs=jobs, show_progress=False)
+        work.make_all(order.parts(), store, jobs=jobs, start=command_line.load_tensorflow, show_progress=False)
         rows = results.collect(order, store, command="test")["rows"]
         found.append({label: row["columns"] for label, row in rows.items()})
     assert found[0] == found[1] == found[2]
+    assert not re.findall("cuda|oneDNN|absl::InitializeLog", capfd.readouterr().err)
 
 
 @pytest.mark.slow

@@ -115,6 +115,12 @@ def test_models_that_are_trained_alike_share_a_directory():
         assert len(set(names)) == len(names)
 
 
+def test_models_that_are_trained_alike_are_one_model_however_they_are_written():
+    models = {part.model for exhibit in EXHIBITS for part in order_of(exhibit).parts()}
+    names = {budgets.directory_name(model, "laptop") for model in models}
+    assert len(models) == len(names) > 20
+
+
 def test_a_table_trains_each_model_once_and_what_it_needs_first():
     wanted = order_of(parts.TABLES["kannan/1"], seeds=(0, 1, 2), copies=2).parts()
     assert len(set(wanted)) == len(wanted)
@@ -136,6 +142,7 @@ def test_a_table_trains_each_model_once_and_what_it_needs_first():
 
 def test_captions_list_what_differs_in_training_and_nothing_else():
     assert budgets.differences(Model("mnist_alp", (), 0), "laptop") == {
+        "dataset.augmentation": ("shift_by_2", "none"),
         "defense.attack.step_size": (0.1, 0.01),
         "defense.attack.steps": (7, 40),
         "model.initializer": ("glorot", None),
