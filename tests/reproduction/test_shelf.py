@@ -1,11 +1,13 @@
 """What was measured before is gone on from, also where the models are gone; never for other weights."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
 
-from alp_tf.reproduction import parts, shelf, work
-from tests.reproduction.exhibits import order_of
+from alp_tf.reproduction import budgets, parts, shelf, work
+from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
 from tests.reproduction.stub import made, store_in
 
 
@@ -80,3 +82,12 @@ def test_the_digest_is_of_the_weights_alone(tmp_path):
     assert saved("again.keras", 1.0) == one
     assert saved("other.keras", 1.5) != one
     assert saved("wider.keras", 1.0, units=3) != one
+
+
+def test_what_is_committed_is_of_models_that_the_exhibits_have():
+    orders = [order_of(exhibit, seeds=(0, 1, 2), copies=3) for exhibit in EXHIBITS if "laptop" in exhibit.budgets]
+    models = {budgets.directory_name(part.model, "laptop"): part.model for each in orders for part in each.parts()}
+    store, nowhere = store_in("nowhere"), pathlib.Path("nowhere")
+    for path in (ROOT / "experiments" / "results" / "measured" / "laptop").glob("*.json"):
+        config = store.config(models[path.stem])
+        assert shelf.Shelf(path.parent).found(path.stem, config, nowhere), f"{path.name}: its configuration has changed"
