@@ -77,7 +77,7 @@ TABLES = by_name(
             )
         ),
         note="Not in the paper, which does not say how it trained: by training steps, by how far images are moved, and "
-        "by the step size of the 7 steps of the attack that is trained against. The `laptop` budget's training is one of "
+        "by the step size of the 7 steps of the attack trained against. The `laptop` budget's training is one of "
         "these; it was chosen by these test images.",
         budgets=("smoke", "laptop"),
         strong=False,
