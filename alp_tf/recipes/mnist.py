@@ -55,5 +55,5 @@ def mnist_without_attack(budget):
     config.train.batch_size = 128
     if budget == "laptop":
         config.dataset.augmentation = "none"
-        config.train.update(steps=4_680, checkpoint_every=468, precision="float32")
+        config.train.update(steps=4_680, checkpoint_every=468)
     return config

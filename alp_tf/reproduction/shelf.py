@@ -1,8 +1,8 @@
 """Measurements that are committed along with the exhibits, so that whoever has no model any more can go on from them.
 
 Long measuring is done in sittings, and on machines that come and go. Of each model a file says how it was configured,
-which weights it had, how long it was trained, and what was found. Trained again, with its seed, it may have the same
-weights, bit for bit; what was found before then counts for it, and with other weights it does not.
+which weights it had, how long it was trained, and what was found. Trained again with its seed, on as many cores of the
+same kind, it has the same weights, bit for bit, and what was found before counts for it; of other weights it does not.
 """
 
 import functools

@@ -159,6 +159,7 @@ def test_captions_list_what_differs_in_training_and_nothing_else():
         "model.initializer",
         "optimizer.learning_rate",
         "optimizer.schedule",
+        "train.precision",
         "train.steps",
     } | ({"train.batch_size"} if "train.batch_size" in squeezing else set())
     longer = budgets.differences(Model("mnist_lsq", (("train.steps", Scaled(4)),), 0), "laptop")
