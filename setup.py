@@ -30,6 +30,8 @@ setuptools.setup(
         "ml-collections>=1.0",
         "scikit-learn",
         "scipy",
+        # Reads the weights in a `.keras` file, as Keras itself does.
+        "h5py",
         "matplotlib",
         # Draws matplotlib's contours, and ours on a loss surface.
         "contourpy",

@@ -144,9 +144,10 @@ class Store:
             shutil.rmtree(keep, ignore_errors=True)
 
     def put_on_shelf(self, part):
-        """Adds a finished part to the shelf, where there is one."""
+        """Adds a finished part to the shelf, where there is one and does not have it."""
         found = self.done(part)
-        if self.shelf is None or found is None:
+        there = self._on_shelf(part.model) if part.kind == "train" else self._shelved(part)
+        if self.shelf is None or found is None or there:
             return
         directory, training = self.directory(part.model), self.training(part.model)
         if part.source:
@@ -193,6 +194,8 @@ def make_all(wanted, store, *, jobs=0, start=None, after=lambda unmade: None, sh
       ValueError, OSError: see experiment.run and evaluation.evaluate; also a process that ended suddenly.
     """
     unmade = missing(wanted, store)
+    for part in (part for part in wanted if part not in unmade):
+        store.put_on_shelf(part)
     with progress.bar(len(wanted), "everything", "part", initial=len(wanted) - len(unmade), shown=show_progress) as bar:
 
         def made(part):

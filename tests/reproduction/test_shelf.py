@@ -31,6 +31,14 @@ def test_what_is_on_the_shelf_is_not_made_again(stub, tmp_path, order, kept):
     assert "0 of them to do" in work.plan(order.parts(), store_in(tmp_path / "third", shelf=kept))
 
 
+def test_what_was_made_without_a_shelf_is_put_on_it(stub, tmp_path, order, kept):
+    first = made(order, tmp_path / "first")
+    before = len(stub.made)
+    made(order, tmp_path / "first", shelf=kept)
+    assert made(order, tmp_path / "second", shelf=kept)["rows"] == first["rows"]
+    assert len(stub.made) == before
+
+
 def test_only_models_of_which_something_is_missing_are_trained_again(stub, tmp_path, order, kept):
     # Of ALP there is all but the last protocol.
     stub.killed_after = len(order.parts()) - 1
