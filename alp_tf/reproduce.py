@@ -14,10 +14,11 @@ The others make an exhibit of Kannan et al. 2018 or Shafahi et al. 2019, beside 
 left of them under the protocols `strong` and `autoattack`. The budget `paper` is the paper's training, for clusters;
 `laptop` takes hours on 2 cores, and the caption lists in what it differs; `smoke` takes seconds and is no result.
 Models and measurements are kept in --output, and exhibits share them. Interrupted at any moment, the same command goes
-on where it stopped; --dry-run says what it will do and about how long that takes. Without a GPU, --jobs=2 is done
-sooner: two parts at a time, each on half of the cores, which small networks keep busier. Several exhibits are made one
-after the other, and each is written as soon as its last part is there. Data sets come through TFDS: --data_dir is where
-they are prepared, TFDS' own directory if not given; what is not there is downloaded.
+on where it stopped; --dry-run says what it will do and about how long that takes; --so-far writes what is there by
+then, also while another process makes the rest. Without a GPU, --jobs=2 is done sooner: two parts at a time, each on
+half of the cores, which small networks keep busier. Several exhibits are made one after the other, and each is written
+as soon as its last part is there. Data sets come through TFDS: --data_dir is where they are prepared, TFDS' own
+directory if not given; what is not there is downloaded.
 
 --publish also writes the JSON and the pictures into experiments/results/, with each measurement in measured/ as soon as
 it is made, and goes on from what lies there: a model is trained again only where something of it is still to be
@@ -89,6 +90,9 @@ def _flags():
     flags.DEFINE_string("archives", None, "directory of a TFDS data set's original archives", flag_values=found)
     flags.DEFINE_boolean("dry_run", False, "say what would be done, and do nothing", flag_values=found)
     flags.DEFINE_boolean(
+        "so_far", False, "write what is measured so far, with the rest left open, and do nothing", flag_values=found
+    )
+    flags.DEFINE_boolean(
         "publish", False, "also write into experiments/results/ what is to be committed", flag_values=found
     )
     return found
@@ -116,8 +120,7 @@ def _list():
     print("--table=digits            the embedded digits, in three minutes")
     for kind, registry in (("table", parts.TABLES), ("figure", parts.FIGURES)):
         for name, exhibit in registry.items():
-            measured = "measured" if page.committed(exhibit) else "not measured here"
-            print(f"{f'--{kind}={name}':<25} {exhibit.title} ({exhibit.dataset}; {measured})")
+            print(f"{f'--{kind}={name}':<25} {exhibit.title} ({exhibit.dataset}; {page.state(exhibit)})")
 
 
 def _page():
@@ -173,6 +176,10 @@ def _exhibits(options, asked):
     if options.publish:
         for order in orders:
             page.check_size(order.exhibit.dataset, store.counts(order.parts()[0].model)[1])
+    if options.so_far:
+        for order in orders:
+            print(f"\n{_write(order, store, options)}")
+        return
     written = {}
 
     def write_finished(unmade):
@@ -187,12 +194,14 @@ def _exhibits(options, asked):
 
 
 def _write(order, store, options):
-    """Writes a finished exhibit; returns what is to be shown of it."""
+    """Writes an exhibit; returns what is to be shown of it."""
     from alp_tf import files
     from alp_tf.reproduction import drawing, markdown, page, results
 
     exhibit = order.exhibit
     found = results.collect(order, store, command=_command(options, exhibit))
+    if not found["rows"]:
+        raise ValueError(f"nothing of {exhibit.kind} {exhibit.name} is measured yet: leave out --so-far")
     directory = store.path.parent / exhibit.paper
     directory.mkdir(parents=True, exist_ok=True)
     pictures = drawing.draw(directory, exhibit, found)

@@ -55,6 +55,9 @@ def _sweep(axis, exhibit, results):
     measured = exhibit.columns[0].label
     curves, levels = {}, []
     for label, row in results["rows"].items():
+        if measured not in row["columns"]:
+            # Not yet.
+            continue
         if row["x"] is None:
             levels.append((label, row))
         else:
@@ -69,10 +72,11 @@ def _sweep(axis, exhibit, results):
             axis.vlines(xs, low, high, color=colour, linewidth=1.5)
         axis.plot(xs, [100 * cell["mean"] for cell in cells], color=colour, marker="o", markersize=4.5, label=series)
         for name, (style, said) in _PROTOCOLS.items():
-            if all(row["protocols"] for row in rows):
-                heights = [100 * row["protocols"][name]["robust_accuracy"] for row in rows]
+            stood = [(row["x"], row["protocols"][name]["robust_accuracy"]) for row in rows if name in row["protocols"]]
+            if stood:
                 options = {"linestyle": style, "marker": "x", "markersize": 4}
-                axis.plot(xs, heights, color=colour, label=f"{series}, {said}", **options)
+                points = [x for x, _ in stood], [100 * share for _, share in stood]
+                axis.plot(*points, color=colour, label=f"{series}, {said}", **options)
     for label, row in levels:
         axis.axhline(100 * row["columns"][measured]["mean"], color=GREY, linestyle="-.", linewidth=1, label=label)
     _scale(axis, sorted({row["x"] for rows in curves.values() for row in rows}))

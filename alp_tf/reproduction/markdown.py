@@ -13,6 +13,7 @@ OFFICIAL = {
     "imagenet2012": (1_281_167, 50_000),
 }
 _PROTOCOLS = {"strong": "strong", "autoattack": "AutoAttack"}
+_NOT_YET = "–"
 
 
 def heading(exhibit):
@@ -54,12 +55,16 @@ def caption(exhibit, results):
     intervals = sorted({f"{cell['interval']}, {cell['examples']:,} test images" for cell in cells})
     if intervals:
         sentences.append(f"Accuracies in per cent, with 95 % intervals: {'; '.join(intervals)}.")
-    if any(row["protocols"] for row in results["rows"].values()):
-        first = next(iter(results["rows"].values()))["protocols"]["strong"]
+    stood = [each for row in results["rows"].values() for each in row["protocols"].values()]
+    if stood:
         sentences.append(
-            f"`strong` and AutoAttack (docs/attacks.md): the first {first['examples']:,} test images, seed {seeds[0]}, "
-            "with Wilson's interval."
+            f"`strong` and AutoAttack (docs/attacks.md): the first {stood[0]['examples']:,} test images, seed "
+            f"{seeds[0]}, with Wilson's interval."
         )
+    # What was published before it could be in part is whole.
+    made = results.get("measurements", {"made": 0, "all": 0})
+    if made["made"] < made["all"]:
+        sentences.append(f"Not all of it is measured yet: {made['made']} of {made['all']} measurements are ({_NOT_YET}).")
     if any(column.kind == BLACK_BOX for column in exhibit.columns):
         sentences.append(
             f"Black box: {_count(results['copies'], 'copy', 'copies')} of each model, trained alike from "
@@ -77,6 +82,8 @@ def caption(exhibit, results):
 
 def verdict(row):
     """What the tests for masked gradients said, in a few words."""
+    if "strong" not in row["protocols"]:
+        return _NOT_YET
     masking = [finding["status"] for finding in row["protocols"]["strong"]["masking"]]
     if not masking or set(masking) == {"skipped"}:
         return "not looked for"
@@ -87,22 +94,22 @@ def verdict(row):
 
 
 def _table(exhibit, results):
-    strong = [name for name in _PROTOCOLS if any(row["protocols"] for row in results["rows"].values())]
+    strong = [name for name in _PROTOCOLS if any(name in row["protocols"] for row in results["rows"].values())]
     head = ["model"]
     for column in exhibit.columns:
         head += [f"{column.label}: paper", "ours"] if _printed(exhibit, column) else [column.label]
-    head += [_PROTOCOLS[name] for name in strong] + (["masked gradients?"] if strong else [])
+    head += [_PROTOCOLS[name] for name in strong] + (["masked gradients?"] if "strong" in strong else [])
     lines = []
     for row in exhibit.rows:
-        measured = results["rows"].get(row.label)
-        if measured is None:
+        if row.label not in results["rows"] and not row.published:
             continue
+        measured = results["rows"].get(row.label, {"columns": {}, "protocols": {}})
         cells = [row.label]
         for column in exhibit.columns:
             cells += [row.published.get(column.label, "")] if _printed(exhibit, column) else []
-            cells.append(_share(measured["columns"][column.label], "mean", column.kind != CLEAN))
-        cells += [_share(measured["protocols"][name], "robust_accuracy") for name in strong]
-        lines.append([*cells, *([verdict(measured)] if strong else [])])
+            cells.append(_share(measured["columns"].get(column.label), "mean", column.kind != CLEAN))
+        cells += [_share(measured["protocols"].get(name), "robust_accuracy") for name in strong]
+        lines.append([*cells, *([verdict(measured)] if "strong" in strong else [])])
     return markdown_table.joined(head, lines)
 
 
@@ -135,6 +142,8 @@ def _printed(exhibit, column):
 
 
 def _share(cell, key, interval=True):
+    if cell is None:
+        return _NOT_YET
     low, high = (100 * end for end in cell["ci95"])
     return f"{100 * cell[key]:.2f}" + (f" ({low:.1f} to {high:.1f})" if interval else "")
 

@@ -107,6 +107,15 @@ def committed(exhibit):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+def state(exhibit):
+    """How much of an exhibit is committed, in a few words."""
+    results = committed(exhibit)
+    if results is None:
+        return "not measured here"
+    made = results.get("measurements")
+    return "measured" if not made or made["made"] == made["all"] else "measured in part"
+
+
 def _section(exhibit):
     head, results = f"### {markdown.heading(exhibit)}", committed(exhibit)
     if results is None:

@@ -5,12 +5,16 @@ from alp_tf.evaluation import protocols
 from alp_tf.reproduction import budgets, intervals
 from alp_tf.reproduction.exhibit import CLEAN
 
+_MEASURED = {"columns", "protocols", "by_steps", "surface"}
+
 
 def collect(order, store, *, command):
     """Everything that the exhibit's Markdown and pictures are made of.
 
+    What is not measured yet is left out: a cell until each seed's is there, and a row of which nothing is.
+
     Args:
-      order: parts.Order, all of whose parts are finished.
+      order: parts.Order.
       store: work.Store.
       command: what the user typed.
 
@@ -19,6 +23,8 @@ def collect(order, store, *, command):
     """
     exhibit = order.exhibit
     train_examples, test_examples = store.counts(order.model(exhibit.rows[0], order.seeds[0]))
+    measurements = [part for part in order.parts() if part.kind != "train"]
+    rows = {row.label: _row(order, row, store) for row in exhibit.rows}
     return {
         "exhibit": f"{exhibit.kind} {exhibit.name}",
         "title": exhibit.title,
@@ -30,7 +36,8 @@ def collect(order, store, *, command):
         "dataset": {"name": exhibit.dataset, "train_examples": train_examples, "test_examples": test_examples},
         "threat_model": str(protocols.THREAT_MODELS[exhibit.dataset]),
         "differences": _differences(order),
-        "rows": {row.label: _row(order, row, store) for row in exhibit.rows},
+        "measurements": {"made": sum(map(bool, map(store.done, measurements))), "all": len(measurements)},
+        "rows": {label: row for label, row in rows.items() if _MEASURED.intersection(filter(row.get, row))},
         "versions": machine.versions(),
         "machine": machine.description(),
     }
@@ -39,30 +46,39 @@ def collect(order, store, *, command):
 def _row(order, row, store):
     models = [order.model(row, seed) for seed in order.seeds]
     cells = {column.label: _cell(order, row, column, store) for column in order.exhibit.columns}
-    trainings = [store.training(model) for model in models]
+    stood = {name: store.done(part) for name, part in order.protocol_parts(row).items()}
+    trainings = [training for training in map(store.training, models) if training]
     described = {
         "models": [store.directory(model).name for model in models],
         "train_seconds": [training["seconds"] for training in trainings],
-        "steps": trainings[0]["steps"],
+        "steps": trainings[0]["steps"] if trainings else None,
         "series": row.series,
         "x": row.x,
-        "columns": cells,
-        "protocols": {name: _protocol(store.done(part)) for name, part in order.protocol_parts(row).items()},
+        "columns": {label: cell for label, cell in cells.items() if cell},
+        "protocols": {name: _protocol(found) for name, found in stood.items() if found},
     }
-    drawn = [order.drawn_part(row, seed) for seed in order.seeds]
-    if order.exhibit.drawing == "steps":
-        described["by_steps"] = _by_steps([store.done(part) for part in drawn])
-    elif order.exhibit.drawing == "surface":
-        described["surface"] = {
-            key: value for key, value in store.done(drawn[0]).items() if key not in ("asked", "versions", "machine")
-        }
+    if order.exhibit.drawing in ("steps", "surface"):
+        described |= _drawn(order, row, store)
     return described
 
 
+def _drawn(order, row, store):
+    """What a figure that is not made of accuracies shows of a row; nothing before it is measured."""
+    drawn = [store.done(order.drawn_part(row, seed)) for seed in order.seeds]
+    if order.exhibit.drawing == "steps":
+        return {"by_steps": _by_steps(drawn)} if all(drawn) else {}
+    if not drawn[0]:
+        return {}
+    left_out = ("asked", "versions", "machine")
+    return {"surface": {key: value for key, value in drawn[0].items() if key not in left_out}}
+
+
 def _cell(order, row, column, store):
-    """Of each seed the lowest accuracy of the column's attacks and sources."""
+    """Of each seed the lowest accuracy of the column's attacks and sources; None before all are measured."""
     key = "clean_accuracy" if column.kind == CLEAN else "top5_accuracy" if column.top5 else "robust_accuracy"
     by_seed = [[store.done(part) for part in order.attack_parts(row, seed, column)] for seed in order.seeds]
+    if not all(each for measured in by_seed for each in measured):
+        return None
     lowest = [min(measured, key=lambda each: each[key]) for measured in by_seed]
     cell = intervals.summary([each[key] for each in lowest], lowest[0]["examples"])
     if column.kind != CLEAN:

@@ -125,9 +125,11 @@ def test_a_table_trains_each_model_once_and_what_it_needs_first():
     wanted = order_of(parts.TABLES["kannan/1"], seeds=(0, 1, 2), copies=2).parts()
     assert len(set(wanted)) == len(wanted)
     trained = [(part.model.experiment, part.model.seed) for part in wanted if part.kind == "train"]
-    assert sorted(trained) == sorted(
-        (name, seed) for name in ("mnist_alp", "mnist_mpgd") for seed in (0, 1, 2, 1000, 1001)
-    )
+    # Copies are of M-PGD for both rows.
+    assert sorted(trained) == [
+        *(("mnist_alp", seed) for seed in (0, 1, 2)),
+        *(("mnist_mpgd", seed) for seed in (0, 1, 2, 1000, 1001)),
+    ]
     for exhibit in EXHIBITS:
         there = set()
         for part in order_of(exhibit, seeds=(0, 1)).parts():

@@ -8,12 +8,12 @@ from concurrent import futures
 
 import pytest
 
-from alp_tf.reproduction import markdown, measuring, page, parts, processes, work
+from alp_tf.reproduction import drawing, markdown, measuring, page, parts, processes, results, work
 from tests.reproduction.exhibits import EXHIBITS, ROOT, order_of
 from tests.reproduction.stub import made, store_in
 
 
-@pytest.mark.parametrize("killed_after", [0, 1, 4, 11])
+@pytest.mark.parametrize("killed_after", [0, 1, 4, 10])
 def test_killed_between_any_two_parts_it_makes_only_the_rest(stub, tmp_path, killed_after):
     order = order_of(parts.TABLES["kannan/1"])
     stub.killed_after = killed_after
@@ -23,6 +23,47 @@ def test_killed_between_any_two_parts_it_makes_only_the_rest(stub, tmp_path, kil
     found = made(order, tmp_path)
     assert len(stub.made) == len(set(stub.made)) == len(order.parts())
     assert found["rows"]["ALP"]["columns"]["White Box"]["mean"] == 0.9
+
+
+def test_what_is_measured_so_far_is_shown_with_the_rest_open(stub, tmp_path, committed):
+    order = order_of(parts.TABLES["kannan/1"])
+    # Two trainings, the attack, the black box and `strong` of the first row.
+    stub.killed_after = 5
+    with pytest.raises(KeyboardInterrupt):
+        made(order, tmp_path)
+    found = results.collect(order, store_in(tmp_path), command="test")
+    text = markdown.text(order.exhibit, found)
+    assert "| M-PGD | 93.2 | 90.00 (82.6 to 94.5) | 96.0 | 90.00 (82.6 to 94.5) | 98.5 | 98.00 | 60.00" in text
+    assert "| ALP | 96.4 | – | 97.5 | – | 98.8 | – | – | – |" in text
+    assert "AutoAttack |" not in text
+    assert "3 of 8 measurements are" in text
+    assert page.state(order.exhibit) == "not measured here"
+    page.publish(order.exhibit, found)
+    assert page.state(order.exhibit) == "measured in part"
+    stub.killed_after = None
+    page.publish(order.exhibit, made(order, tmp_path))
+    assert page.state(order.exhibit) == "measured"
+    assert "measurements are" not in page.text()
+
+
+def test_a_figure_shows_the_points_that_are_there(stub, tmp_path):
+    exhibit = parts.FIGURES["kannan/1"]
+    order = order_of(exhibit)
+    stub.killed_after = 18
+    with pytest.raises(KeyboardInterrupt):
+        made(order, tmp_path)
+    found = results.collect(order, store_in(tmp_path), command="test")
+    # Both levels, two points whole, and one without its protocols.
+    assert [len(row["protocols"]) for row in found["rows"].values()] == [2, 2, 2, 2, 0]
+    drawing.draw(tmp_path, exhibit, found)
+    assert (tmp_path / "figure1.png").stat().st_size > 5000
+    assert "clean logit pairing, weight 0.2" in markdown.text(exhibit, found)
+
+
+@pytest.mark.parametrize("name", ["shafahi/5", "shafahi/surface"])
+def test_what_is_drawn_of_one_model_is_left_out_until_it_is_measured(stub, tmp_path, name):
+    order = order_of(parts.FIGURES[name])
+    assert results.collect(order, store_in(tmp_path), command="test")["rows"] == {}
 
 
 def test_exhibits_share_models_and_measurements_and_changed_ones_are_made_again(stub, tmp_path):
@@ -139,7 +180,7 @@ def test_the_estimate_learns_from_what_is_finished(stub, tmp_path):
     order = order_of(parts.TABLES["kannan/1"])
     store = store_in(tmp_path)
     before = work.plan(order.parts(), store)
-    assert "12 parts (4 models to train), 12 of them to do" in before
+    assert "11 parts (3 models to train), 11 of them to do" in before
     stub.killed_after = 1
     with pytest.raises(KeyboardInterrupt):
         made(order, tmp_path)
