@@ -11,11 +11,11 @@ curve; 0.02, 0.05, 0.1, 0.2, 0.5 and 1 span what Mosbach and we found to matter.
 
 Append `:paper` to the file's name for Madry's full training (recipes.mnist says what that is).
 
-Black box (5.1): an independently initialised copy, trained alike, attacks this model. Train it with
-`--config.seed=1 --workdir=runs/mnist_lsq_seed1`; the report's worst case is then over PGD, the paper's only attack,
-and two more:
+Black box (5.1): an independently initialised, adversarially trained copy attacks this model, here mixed-minibatch PGD
+from another seed: `--config=experiments/mnist_mpgd.py --config.seed=1 --workdir=runs/mnist_mpgd_seed1`. The report's
+worst case is then over PGD, the paper's only attack, and two more:
 
-    python -m alp_tf.evaluate runs/mnist_lsq --protocol=paper --sources=runs/mnist_lsq_seed1
+    python -m alp_tf.evaluate runs/mnist_lsq --protocol=paper --sources=runs/mnist_mpgd_seed1
 """
 
 from alp_tf import recipes

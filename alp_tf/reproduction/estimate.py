@@ -88,8 +88,7 @@ def _units(part, config, sizes):
     if part.kind == "protocol":
         forward, backward = PROTOCOL_PASSES[part.name]
         units = backward + max(forward - backward, 0) * _FORWARD
-        # The tests for masked gradients are made along with the first.
-        masking = _MASKING_UNITS / max(sizes.strong_examples, 1) if part.name == "strong" else 0
+        masking = _MASKING_UNITS / max(sizes.strong_examples, 1) if part.name == measuring.WITH_MASKING else 0
         return standing * units + masking
     attack = measuring.attacks_of(config.dataset.name)[part.name]
     restarts = 1 + (getattr(attack, "restarts", 1) - 1) * standing

@@ -84,7 +84,7 @@ class Order:
         if not self.exhibit.strong:
             return {}
         model = self.model(row, self.seeds[0])
-        return {name: Part(kind="protocol", model=model, name=name) for name in ("strong", "autoattack")}
+        return {name: Part(kind="protocol", model=model, name=name) for name in ("autoattack", "strong")}
 
     def drawn_part(self, row, seed):
         """The part of a figure that is not made of accuracies, or None."""

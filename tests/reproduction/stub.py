@@ -45,7 +45,8 @@ class Stub:
         found = {"clean_accuracy": 0.98, "robust_accuracy": share, "ci95": [share - 0.1, share + 0.1], "seconds": 1.0}
         if part.kind == "protocol":
             first = {"name": "the first attack", "robust_accuracy": share}
-            return {**found, "examples": 50, "parts": [first], "masking": [FINDING]}
+            masking = [FINDING] if part.name == measuring.WITH_MASKING else []
+            return {**found, "examples": 50, "parts": [first], "masking": masking}
         return {**found, "examples": 100, "top5_accuracy": 0.99}
 
 

@@ -46,7 +46,7 @@ def test_only_models_of_which_something_is_missing_are_trained_again(stub, tmp_p
         made(order, tmp_path / "first", shelf=kept)
     stub.killed_after, stub.made = None, []
     found = made(order, tmp_path / "second", shelf=kept)
-    assert stub.made == ["mnist_alp-seed0", "mnist_alp-seed0 protocol autoattack"]
+    assert stub.made == ["mnist_alp-seed0", "mnist_alp-seed0 protocol strong"]
     assert found["rows"]["ALP"]["train_seconds"] == [60.0]
 
 
@@ -60,10 +60,10 @@ def test_of_a_model_with_other_weights_all_is_measured_again(stub, tmp_path, kep
     with pytest.warns(UserWarning, match=r"svhn_alp-seed0, trained again, has other weights than that of which 3"):
         made(order, tmp_path / "second", shelf=kept)
     assert {name for name in stub.made if name.startswith("svhn_mpgd")} == set()
-    assert [name for name in stub.made if "seed0 " in name and "autoattack" not in name] == [
+    assert [name for name in stub.made if "seed0 " in name and "strong" not in name] == [
         "svhn_alp-seed0 attack PGD-10",
         "svhn_alp-seed0 black box PGD-10",
-        "svhn_alp-seed0 protocol strong",
+        "svhn_alp-seed0 protocol autoattack",
     ]
 
 
