@@ -208,7 +208,7 @@ FIGURES = by_name(
         "shafahi/1",
         "Per-example against batch-wise logit squeezing on MNIST",
         (
-            *_sweep(_PER_EXAMPLE, "mnist_lsq", "defense.weight", "beta", (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)),
+            *_sweep(_PER_EXAMPLE, "mnist_lsq", "defense.weight", "beta", (0.1, 0.2, 0.5, 0.8, 1.0)),
             *_BY_BETA,
         ),
         "beta",
