@@ -11,9 +11,9 @@ from alp_tf.reproduction import measuring
 
 # Units a second on 2 cores without a GPU: docs/benchmarks.md for LeNet, the same way for the others.
 _SPEEDS = {"lenet": 2490.0, "wrn-10-1": 2100.0, "digits_cnn": 20_000.0}
-# Units of a pass forward alone; and of an image in a training step, whose gradient is of the weights too (2,228 seconds
-# for 6,000 steps of ALP on MNIST in float32).
-_FORWARD, _TRAINING = 0.35, 3.7
+# Units of a pass forward alone; and of an image in a training step, whose gradient is of the weights too (0.206 seconds
+# for a step of ALP, 0.093 for one of squeezing on MNIST, where 2,300 units a second were measured).
+_FORWARD, _TRAINING = 0.35, 1.7
 # How much faster mixed_bfloat16 trains where processors know it (1,989 seconds for 18,000 of these steps, on one core).
 _BFLOAT16 = 2.5
 # Passes of an image that withstands everything (docs/attacks.md): forward, backward.

@@ -11,7 +11,7 @@ _CLUSTER = {"dataset": "imagenet2012", "budgets": ("smoke", "paper")}
 _MNIST, _SVHN = ("PGD-40",), ("PGD-10",)
 # Section 5.1: "independently initializing and adversarially training a copy of the LeNet model".
 _MNIST_COPY = {"sources": ("mnist_mpgd",)}
-_MNIST_COPY_NOTE = "The images of the black box are made for one copy of M-PGD from another seed (5.1), whatever the row."
+_MNIST_COPY_NOTE = "Black box: images for one copy of M-PGD from another seed attack all rows (5.1)."
 # Models that must be there before others can be trained: what ensemble adversarial training learns from.
 SOURCES = {
     "imagenet_ensemble": (("imagenet_plain", {}), ("imagenet_plain", {"model.name": "resnet101"})),

@@ -64,7 +64,7 @@ def caption(exhibit, results):
     # What was published before it could be in part is whole.
     made = results.get("measurements", {"made": 0, "all": 0})
     if made["made"] < made["all"]:
-        sentences.append(f"Not all of it is measured yet: {made['made']} of {made['all']} measurements are ({_NOT_YET}).")
+        sentences.append(f"{_NOT_YET} is not measured yet: {made['made']} of {made['all']} measurements are.")
     if any(column.kind == BLACK_BOX for column in exhibit.columns):
         sentences.append(
             f"Black box: {_count(results['copies'], 'copy', 'copies')} of each model, trained alike from "

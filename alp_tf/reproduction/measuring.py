@@ -12,7 +12,7 @@ _DRAWN = 3
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200)
 _BATCH = 200
 _MASKING = 100
-# The protocol along with which a model is tested for masked gradients: of the two, a robust model is done sooner with it.
+# Along with which protocol a model is tested for masked gradients: the one that is done sooner with a robust one.
 WITH_MASKING = "autoattack"
 
 
