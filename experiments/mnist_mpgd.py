@@ -1,7 +1,7 @@
 """Mixed-minibatch PGD on MNIST: Kannan's Table 1, row M-PGD: 93.2 % white box, 96.0 % black box, 98.5 % clean.
 
-Table 7 has the same row with 98.8 % clean. Expected on the `laptop` budget: 94.5 % under PGD-40 and 99.1 % clean on the
-10,000 test images, in 38 minutes of training and 3 of evaluation on 2 cores.
+Table 7 has the same row with 98.8 % clean. Expected on the `laptop` budget: 94.9 % under PGD-40 and 99.4 % clean on the
+10,000 test images, in 44 minutes of training and 3 of evaluation on one core (`alp_tf.reproduce --table=kannan/1`).
 
     python -m alp_tf.main --config=experiments/mnist_mpgd.py --config.dataset.data_dir=DIR
 

@@ -95,7 +95,7 @@ def verdict(row):
 
 
 def _table(exhibit, results):
-    strong = [name for name in _PROTOCOLS if any(name in row["protocols"] for row in results["rows"].values())]
+    strong = [*_PROTOCOLS] if exhibit.strong else []
     head = ["model"]
     for column in exhibit.columns:
         head += [f"{column.label}: paper", "ours"] if _printed(exhibit, column) else [column.label]

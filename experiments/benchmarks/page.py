@@ -28,8 +28,8 @@ def text():
         "# Benchmarks",
         "Beside independent implementations: as strong, and as fast? Every table comes from a committed JSON file in "
         "`experiments/results/benchmarks/`, which holds the command, the seed and the versions; this page is made of "
-        "them by `experiments/benchmarks/page.py`. All on 2 cores, without a GPU. The robust and the squeezed LeNet were "
-        "trained with earlier budgets than `mnist_mpgd.py` and `mnist_lsq.py` have now.",
+        "them by `experiments/benchmarks/page.py`. All on 2 cores, without a GPU. The robust and the squeezed LeNet "
+        "were trained with earlier budgets than `mnist_mpgd.py` and `mnist_lsq.py` have now.",
         _speed(),
         *(_agreement(name) for name in MODELS),
         *(_autoattack(name) for name in MODELS),

@@ -34,9 +34,8 @@ def test_what_is_measured_so_far_is_shown_with_the_rest_open(stub, tmp_path, com
     found = results.collect(order, store_in(tmp_path), command="test")
     text = markdown.text(order.exhibit, found)
     paper_beside_ours = "| M-PGD | 93.2 | 90.00 (82.6 to 94.5) | 96.0 | 90.00 (82.6 to 94.5) | 98.5 | 98.00 |"
-    assert f"{paper_beside_ours} 60.00 (50.0 to 70.0) | ✓" in text
-    assert "| ALP | 96.4 | – | 97.5 | – | 98.8 | – | – | – |" in text
-    assert "strong |" not in text
+    assert f"{paper_beside_ours} – | 60.00 (50.0 to 70.0) | ✓" in text
+    assert "| ALP | 96.4 | – | 97.5 | – | 98.8 | – | – | – | – |" in text
     assert "3 of 8 measurements are" in text
     assert page.state(order.exhibit) == "not measured here"
     page.publish(order.exhibit, found)
