@@ -60,9 +60,9 @@ def test_the_list_has_every_exhibit(capsys):
 def test_a_dry_run_writes_nothing_and_needs_no_data(capsys, tmp_path):
     reproduce.main(["--figure=kannan/1", "--seeds=3", "--dry-run", f"--output={tmp_path / 'output'}"])
     printed = capsys.readouterr().out
-    assert re.search(r"mnist_lsq-weight=0\.5-seed2 +train \d+ min, PGD-40 \d+ min", printed)
-    # 13 rows of 3 seeds, one measurement each, and two protocols on the first seed.
-    assert "104 parts (39 models to train), 104 of them to do: about" in printed
+    assert re.search(r"mnist_lsq-weight=0\.2-seed2 +train \d+ min, PGD-40 \d+ min", printed)
+    # 12 rows of 3 seeds, one measurement each, and two protocols on the first seed.
+    assert "96 parts (36 models to train), 96 of them to do: about" in printed
     assert not (tmp_path / "output").exists()
 
 

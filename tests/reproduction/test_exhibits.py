@@ -97,9 +97,10 @@ def test_models_that_are_trained_alike_share_a_directory():
 
     squeezed = directories(parts.TABLES["kannan/7"])["Logit squeezing"]
     assert squeezed == "mnist_lsq-seed0"
-    assert directories(parts.FIGURES["kannan/1"])["logit squeezing, weight 0.1"] == squeezed
-    assert directories(parts.FIGURES["shafahi/1"])["per example, beta 0.1"] == squeezed
-    assert directories(parts.TABLES["kannan/7-sweep"])["weight 0.1, sigma 0.5, once as long"] == squeezed
+    assert directories(parts.FIGURES["kannan/1"])["logit squeezing, weight 0.5"] == squeezed
+    assert directories(parts.FIGURES["shafahi/1"])["per example, beta 0.5"] == squeezed
+    once = "weight 0.5, sigma 0.5, learning rate 0.008, 1 times as long"
+    assert directories(parts.TABLES["kannan/7-sweep"])[once] == squeezed
     assert directories(parts.TABLES["kannan/1"])["M-PGD"] == directories(parts.TABLES["kannan/7"])["M-PGD"]
     middles = [
         directories(parts.FIGURES[name])[label]
@@ -158,6 +159,7 @@ def test_captions_list_what_differs_in_training_and_nothing_else():
     # No attack in the training, and the weight of a sweep is the same on both.
     squeezing = budgets.differences(Model("mnist_lsq", (("defense.weight", 0.7),), 0), "laptop")
     assert set(squeezing) == {
+        "defense.penalty_ramp",
         "model.initializer",
         "optimizer.learning_rate",
         "optimizer.schedule",
