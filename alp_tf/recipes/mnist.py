@@ -11,9 +11,9 @@ def mnist(budget):
     Madry's: Adam at 1e-4, batches of 50, 100,000 steps, and the training attack is the evaluation's (40 steps of
     0.01). `laptop` fits into an hour of a core: 12,000 steps of 64 images, moved by up to a pixel (13 epochs), against
     4 steps of 0.1, which go as far as 40 of 0.01; Glorot's initial weights, which leave the start sooner than Madry's;
-    and Adam rising to 3e-3 over 500 steps, then down to 0 along a cosine, which takes a third of the steps that 1e-3
-    takes (`alp_tf.reproduce --table=kannan/1-training`). Processors with bfloat16 matrix units train two to three times
-    as fast with `--config.train.precision=mixed_bfloat16`, others more slowly.
+    and Adam rising to 3e-3 over 500 steps, then down to 0 along a cosine, which gets in 12,000 steps where 1e-3 gets in
+    18,000 of 7 steps of attack (`alp_tf.reproduce --table=kannan/1-training`). Processors with bfloat16 matrix units
+    train faster with `--config.train.precision=mixed_bfloat16`, others more slowly.
 
     Args:
       budget: `laptop` or `paper`; on the command line `--config=experiments/mnist_alp.py:paper`.
@@ -46,8 +46,8 @@ def mnist_without_attack(budget):
     noise of 0.5: Kannan gives no sigma, Mosbach's models used 0.5, and Shafahi found sigma >= epsilon (0.3) to help
     (Figure 3). Evaluated also on Carlini and Wagner's loss: Shafahi's figures (3.1) are the lower of the two
     accuracies. `laptop` takes 10 epochs, does not move the images, and lets penalties grow over the first 1,000 steps,
-    for large ones would hold all logits at zero from the start. Its Adam rises to 8e-3: nothing else that was tried did
-    as much for PGD-40 (`alp_tf.reproduce --table=kannan/7-sweep`).
+    for large ones would hold all logits at zero from the start. Its Adam rises to 8e-3, chosen by PGD-40 on held-out
+    training images; how much depends on that, `alp_tf.reproduce --table=kannan/7-sweep` measures.
 
     Args:
       budget: `laptop` or `paper`.
