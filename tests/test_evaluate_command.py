@@ -50,7 +50,10 @@ def test_everything_is_written(saved, quick, tmp_path, capsys):
     report = evaluation.Report.from_dict(results)
     assert report["strong"].examples == results["examples"] == 40
     assert report["strong"].threat_model == "linf 0.2"
-    assert [item.test for item in report.masking][9:] == ["black boxes find what the white box misses"]
+    assert [item.test for item in report.masking][9:] == [
+        "Square (no gradients) takes what the protocol's gradient attacks left",
+        "black boxes find what the white box misses",
+    ]
     assert results["black_box"]["targets"] == results["black_box"]["sources"] == ["model", "copy"]
     assert results["command"].startswith("python -m alp_tf.evaluate ")
     verdicts = np.load(output / "verdicts.npz")

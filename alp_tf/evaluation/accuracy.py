@@ -93,6 +93,7 @@ def evaluate(
     findings = ()
     if masking_examples and run.clean.any():
         findings = masking.diagnose(run, threat_model or widest(attacks), examples=masking_examples)
+        findings += masking.compare_with_square(evaluations) if protocol else ()
     return Report(evaluations, findings, {"clean": run.clean, **verdicts})
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from alp_tf import attacks, datasets, defenses, evaluation, models
-from alp_tf.evaluation import black_box, masking
+from alp_tf.evaluation import black_box, masking, protocols
 from alp_tf.evaluation.report import Evaluation, Finding, Report
 from alp_tf.threat_model import ThreatModel
 
@@ -142,12 +142,42 @@ def test_black_boxes_that_beat_the_white_box_are_told_of(digits_classifier, adve
     assert masking.compare_with_black_boxes(alone, "it").status == "skipped"
 
 
-def item(robust):
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [(0.911, 0.885, "pass"), (0.835, 0.718, "warn"), (0.20, 0.14, "warn"), (0.60, 0.30, "fail"), (0.003, 0.0, "pass")],
+)
+def test_square_that_takes_what_the_rest_of_a_protocol_left_is_told_of(before, after, status):
+    rows = [item(share, attack, 1000) for share, attack in ((before, "FAB()"), (after, "Square()"), (after, "all"))]
+    (found,) = masking.compare_with_square(rows)
+    taken = round(1000 * (before - after))
+    assert found.status == status
+    assert found.says == f"{taken} of the {1000 * before:.0f} left standing, {taken / 10:.1f} points of 1,000 images"
+    # There is nothing to compare with where Square was not run, or alone.
+    assert masking.compare_with_square([rows[0], rows[2]]) == masking.compare_with_square(rows[1:]) == ()
+
+
+def test_a_protocol_adds_what_its_square_found(digits_classifier, monkeypatch):
+    @tf.custom_gradient
+    def shattered(images):
+        return images, lambda upstream: -upstream
+
+    ball = {"epsilon": BALL.epsilon}
+    short = {"PGD": attacks.PGD(**ball, step_size=0.02, steps=10), "Square": attacks.Square(**ball, queries=500)}
+    monkeypatch.setitem(protocols.PROTOCOLS, "strong", lambda threat_model, num_classes: short)
+    options = {"protocol": "strong", "threat_model": BALL, "show_progress": False}
+    for model, status in ((lambda images: digits_classifier(shattered(images)), "fail"), (digits_classifier, "pass")):
+        report = evaluation.evaluate(model, digits(50), masking_examples=12, **options)
+        assert len(report.masking) == 10
+        assert report.masking[-1].status == status
+    assert evaluation.evaluate(digits_classifier, digits(50), masking_examples=0, **options).masking == ()
+
+
+def item(robust, attack="PGD()", examples=10):
     return Evaluation(
         name="pgd",
         threat_model="linf 0.1",
-        attack="PGD()",
-        examples=10,
+        attack=attack,
+        examples=examples,
         clean_accuracy=1.0,
         robust_accuracy=robust,
         ci95=(0.0, 1.0),
