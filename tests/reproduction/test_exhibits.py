@@ -99,7 +99,7 @@ def test_models_that_are_trained_alike_share_a_directory():
     assert squeezed == "mnist_lsq-seed0"
     assert directories(parts.FIGURES["kannan/1"])["logit squeezing, weight 0.5"] == squeezed
     assert directories(parts.FIGURES["shafahi/1"])["per example, beta 0.5"] == squeezed
-    once = "weight 0.5, sigma 0.5, learning rate 0.008, 1 times as long"
+    once = "weight 0.5, sigma 0.5, learning rate 0.008, once as long"
     assert directories(parts.TABLES["kannan/7-sweep"])[once] == squeezed
     assert directories(parts.TABLES["kannan/1"])["M-PGD"] == directories(parts.TABLES["kannan/7"])["M-PGD"]
     middles = [
