@@ -204,7 +204,8 @@ TABLES = by_name(
             )
         ),
         note="Not in the paper, which prints 86.4 % under PGD-40 and says neither with which weight nor noise, nor how "
-        "it trained. Lengths are of the budget's own.",
+        "it trained. Lengths are of the budget's own. Each row is one training, and the best is the best by these same "
+        "test images.",
         strong=False,
     ),
     Exhibit(
