@@ -23,6 +23,11 @@ def findings(model, data, ball=BALL, examples=60, **options):
     return report, {item.test: item for item in report.masking}
 
 
+@tf.custom_gradient
+def shattered(images):
+    return images, lambda upstream: -upstream
+
+
 def digits(examples=100):
     images, labels = next(iter(datasets.load("digits").test_batches(examples)))
     return images.numpy(), labels.numpy()
@@ -81,11 +86,6 @@ def test_a_quantising_layer_is_caught(digits_classifier):
 
 def test_misleading_gradients_are_caught(digits_classifier):
     """Forward the model, backward something else: one of the ways in which defences shatter gradients."""
-
-    @tf.custom_gradient
-    def shattered(images):
-        return images, lambda upstream: -upstream
-
     _, found = findings(lambda images: digits_classifier(shattered(images)), digits(), examples=25)
     assert found["Square (no gradients) finds what white-box attacks miss"].status == "fail"
     assert found["unbounded epsilon leaves images standing"].status == "fail"
@@ -157,10 +157,6 @@ def test_square_that_takes_what_the_rest_of_a_protocol_left_is_told_of(before, a
 
 
 def test_a_protocol_adds_what_its_square_found(digits_classifier, monkeypatch):
-    @tf.custom_gradient
-    def shattered(images):
-        return images, lambda upstream: -upstream
-
     ball = {"epsilon": BALL.epsilon}
     short = {"PGD": attacks.PGD(**ball, step_size=0.02, steps=10), "Square": attacks.Square(**ball, queries=500)}
     monkeypatch.setitem(protocols.PROTOCOLS, "strong", lambda threat_model, num_classes: short)
