@@ -92,8 +92,9 @@ def evaluate(
     verdicts = {item.name: verdict for item, verdict in zip(evaluations, stands, strict=True)}
     findings = ()
     if masking_examples and run.clean.any():
-        findings = masking.diagnose(run, threat_model or widest(attacks), examples=masking_examples)
-        findings += masking.compare_with_square(evaluations) if protocol else ()
+        ball = threat_model or widest(attacks)
+        findings = masking.diagnose(run, ball, examples=masking_examples)
+        findings += masking.compare_with_square(evaluations, ball) if protocol else ()
     return Report(evaluations, findings, {"clean": run.clean, **verdicts})
 
 

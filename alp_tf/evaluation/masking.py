@@ -36,13 +36,8 @@ def diagnose(run, threat_model, *, examples=100):
         says = f"masking_examples is {examples}; at least {_TOO_FEW} are needed"
         return (Finding(test="masked gradients", status="skipped", number=None, says=says),)
     chosen = np.flatnonzero(run.clean)[:examples]
-    if len(chosen) < _TOO_FEW:
-        says = f"only {len(chosen)} images are classified correctly; {_TOO_FEW} are needed"
-        return (Finding(test="masked gradients", status="skipped", number=None, says=says, advice="Train the model"),)
-    if threat_model.epsilon == 0:
-        says = "epsilon is 0: there is nothing to attack"
-        return (Finding(test="masked gradients", status="skipped", number=None, says=says),)
-    return _Tests(run, threat_model, chosen).findings()
+    nothing = _nothing_to_test("masked gradients", len(chosen), threat_model)
+    return nothing or _Tests(run, threat_model, chosen).findings()
 
 
 def compare_with_black_boxes(transfer, target):
@@ -71,7 +66,7 @@ def compare_with_black_boxes(transfer, target):
     )
 
 
-def compare_with_square(evaluations):
+def compare_with_square(evaluations, threat_model):
     """Whether Square took what a protocol's attacks with gradients, which ran before it, had left standing.
 
     The test of that kind in `diagnose` has a hundred images and a fifth of the queries, and has found nothing on
@@ -79,18 +74,21 @@ def compare_with_square(evaluations):
 
     Args:
       evaluations: of a protocol, in the order in which its attacks ran.
+      threat_model: the protocol's.
 
     Returns:
       Tuple of the Finding; empty for a protocol that does not run Square after others.
     """
+    test = "Square (no gradients) takes what the protocol's gradient attacks left"
     places = [place for place, item in enumerate(evaluations) if item.attack.startswith("Square(")]
     if not places or not places[0]:
         return ()
     before, after = evaluations[places[0] - 1 : places[0] + 1]
+    right = round(before.clean_accuracy * before.examples)
     standing, left = (round(item.robust_accuracy * item.examples) for item in (before, after))
-    return (
+    return _nothing_to_test(test, right, threat_model) or (
         _taken(
-            "Square (no gradients) takes what the protocol's gradient attacks left",
+            test,
             standing,
             standing - left,
             after.examples,
@@ -98,6 +96,16 @@ def compare_with_square(evaluations):
             "queries and restarts, or an attack written for this defence",
         ),
     )
+
+
+def _nothing_to_test(test, right, threat_model):
+    """A tuple of one skipped Finding, or an empty one where tests make sense."""
+    if right < _TOO_FEW:
+        says = f"only {right} images are classified correctly; {_TOO_FEW} are needed"
+        return (Finding(test=test, status="skipped", number=None, says=says, advice="Train the model"),)
+    if threat_model.epsilon == 0:
+        return (Finding(test=test, status="skipped", number=None, says="epsilon is 0: there is nothing to attack"),)
+    return ()
 
 
 class _Tests:

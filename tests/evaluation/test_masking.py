@@ -1,5 +1,6 @@
 """Models that hide their gradients are caught, honest ones are not."""
 
+import dataclasses
 import os
 
 import keras
@@ -148,12 +149,23 @@ def test_black_boxes_that_beat_the_white_box_are_told_of(digits_classifier, adve
 )
 def test_square_that_takes_what_the_rest_of_a_protocol_left_is_told_of(before, after, status):
     rows = [item(share, attack, 1000) for share, attack in ((before, "FAB()"), (after, "Square()"), (after, "all"))]
-    (found,) = masking.compare_with_square(rows)
+    (found,) = masking.compare_with_square(rows, BALL)
     taken = round(1000 * (before - after))
     assert found.status == status
     assert found.says == f"{taken} of the {1000 * before:.0f} left standing, {taken / 10:.1f} points of 1,000 images"
     # There is nothing to compare with where Square was not run, or alone.
-    assert masking.compare_with_square([rows[0], rows[2]]) == masking.compare_with_square(rows[1:]) == ()
+    assert masking.compare_with_square([rows[0], rows[2]], BALL) == masking.compare_with_square(rows[1:], BALL) == ()
+    (found,) = masking.compare_with_square(rows, ThreatModel(epsilon=0.0))
+    assert (found.status, found.says) == ("skipped", "epsilon is 0: there is nothing to attack")
+
+
+def test_square_says_nothing_of_a_model_that_is_hardly_ever_right():
+    rows = [
+        dataclasses.replace(item(share, attack, 1000), clean_accuracy=0.009)
+        for share, attack in ((0.009, "FAB()"), (0.0, "Square()"))
+    ]
+    (found,) = masking.compare_with_square(rows, BALL)
+    assert (found.status, found.says) == ("skipped", "only 9 images are classified correctly; 10 are needed")
 
 
 def test_a_protocol_adds_what_its_square_found(digits_classifier, monkeypatch):

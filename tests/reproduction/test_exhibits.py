@@ -9,7 +9,7 @@ from scipy import stats
 
 from alp_tf import configs, tables
 from alp_tf.evaluation import protocols
-from alp_tf.reproduction import budgets, estimate, intervals, measuring, parts
+from alp_tf.reproduction import budgets, estimate, intervals, markdown, measuring, parts
 from alp_tf.reproduction.budgets import Model
 from alp_tf.reproduction.exhibit import CLEAN, Scaled
 from alp_tf.threat_model import ThreatModel
@@ -168,6 +168,21 @@ def test_captions_list_what_differs_in_training_and_nothing_else():
     } | ({"train.batch_size"} if "train.batch_size" in squeezing else set())
     longer = budgets.differences(Model("mnist_lsq", (("train.steps", Scaled(4)),), 0), "laptop")
     assert longer["train.steps"] == (4 * 4_680, 400_000)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "says"),
+    [
+        (["pass", "pass", "skipped"], "✓ none of 2 tests"),
+        (["pass", "warn", "skipped"], "? 1 of 2 tests warn"),
+        (["fail", "warn", "pass"], "✗ 1 of 3 tests fail"),
+        (["skipped", "skipped"], "not looked for"),
+    ],
+)
+def test_the_verdict_counts_the_tests_that_were_made(statuses, says):
+    masking = [{"status": status} for status in statuses]
+    found = {"strong": {"masking": []}, "autoattack": {"masking": masking}}
+    assert markdown.verdict({"protocols": found}) == says
 
 
 @pytest.mark.parametrize("shares", [(0.9, 0.92, 0.95), (0.5, 0.5), (0.0, 0.4, 0.1, 0.2), (0.999, 1.0)])
