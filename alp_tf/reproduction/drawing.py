@@ -52,7 +52,9 @@ def names(exhibit, results):
 
 def _sweep(axis, exhibit, results):
     """Accuracy against x, a colour a curve: the paper's attack with its interval, the strong protocols dashed."""
-    measured = exhibit.columns[0].label
+    measured, attacks = exhibit.columns[0].label, exhibit.columns[0].attacks
+    of_several = f"the lower of {' and '.join(attacks)}" if len(attacks) > 1 else attacks[0]
+    axis.set_title(f"solid: {of_several}", loc="left", fontsize=8.5, color=GREY)
     curves, levels = {}, []
     for label, row in results["rows"].items():
         if measured not in row["columns"]:

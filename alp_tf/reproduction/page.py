@@ -1,7 +1,8 @@
 """docs/results.md, made of the committed JSON: what was measured, and with which command the rest would be.
 
 Its discussion is experiments/results/discussion.md, if there is one. A number in it is written as where it comes from,
-`{table kannan/1 | ALP | White Box}`, or with a protocol's name for the column, and the measured value takes its place.
+`{table kannan/1 | ALP | White Box}`, or with a protocol's name or an attack's steps for the column, and the measured
+value takes its place.
 """
 
 import json
@@ -149,7 +150,7 @@ def _value(kind, name, label, column):
     registry = parts.TABLES if kind == "table" else parts.FIGURES
     results = committed(registry[name]) if name in registry else None
     row = results["rows"].get(label) if results else None
-    cell = row and (row["columns"].get(column) or row["protocols"].get(column))
-    if not cell:
+    measured = {**row["columns"], **row["protocols"], **row.get("by_steps", {})} if row else {}
+    if not (cell := measured.get(column)):
         raise ValueError(f"experiments/results/discussion.md has {named}, which no committed JSON holds")
     return f"{100 * cell.get('mean', cell.get('robust_accuracy')):.1f} %"
