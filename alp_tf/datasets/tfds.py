@@ -113,5 +113,6 @@ def _how_to(name):
     return (
         f'prepare it on a machine with internet access, python -c "import tensorflow_datasets as tfds; '
         f"tfds.load('{name}', data_dir='DIR')\", copy DIR here and add --config.dataset.data_dir=DIR; or place its "
-        "original archives in a directory here and add --config.dataset.archives=THAT_DIRECTORY"
+        "original archives in a directory here and add --config.dataset.archives=THAT_DIRECTORY. (So for alp_tf.main; "
+        "other commands have --data_dir and --archives)"
     )

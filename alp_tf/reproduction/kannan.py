@@ -85,7 +85,7 @@ TABLES = by_name(
                     "mnist_alp",
                     changes={"optimizer.learning_rate": float(rate), "train.steps": 30_000},
                 )
-                for rate in ("2e-3", "5e-3")
+                for rate in ("1e-3", "2e-3", "5e-3")
             ),
             *(
                 _row(
