@@ -15,9 +15,8 @@ from alp_tf.reproduction import parts
 from tests.conftest import small_classifier
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Where a checkout holds what it did not come with; a virtual environment may have any name.
-ENVIRONMENTS = {path.parent.name for path in ROOT.glob("*/pyvenv.cfg")}
-IGNORED = {"runs", "models", "build", ".git", ".pytest_cache"} | ENVIRONMENTS
+# Where a checkout holds what it did not come with; an environment has any name, its pages lie in site-packages.
+IGNORED = {"runs", "models", "build", ".git", ".venv", "venv", "site-packages", ".pytest_cache"}
 PAGES = sorted(page for page in ROOT.rglob("*.md") if not IGNORED & {*page.relative_to(ROOT).parts})
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 MODULES = sorted(path for path in (ROOT / "alp_tf").rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))

@@ -86,16 +86,12 @@ def compare_with_square(evaluations, threat_model):
     before, after = evaluations[places[0] - 1 : places[0] + 1]
     right = round(before.clean_accuracy * before.examples)
     standing, left = (round(item.robust_accuracy * item.examples) for item in (before, after))
-    return _nothing_to_test(test, right, threat_model) or (
-        _taken(
-            test,
-            standing,
-            standing - left,
-            after.examples,
-            "The gradient attacks overstate the robustness, and so may the whole protocol: add Square with more "
-            "queries and restarts, or an attack written for this defence",
-        ),
+    advice = (
+        "The gradient attacks overstate the robustness, and so may the whole protocol: add Square with more queries "
+        "and restarts, or an attack written for this defence"
     )
+    nothing = _nothing_to_test(test, right, threat_model)
+    return nothing or (_taken(test, standing, standing - left, after.examples, advice),)
 
 
 def _nothing_to_test(test, right, threat_model):
