@@ -32,4 +32,9 @@ def cores():
 
 def description():
     """Such as `x86_64, 2 cores, 0 GPUs`."""
-    return f"{platform.machine()}, {cores()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs"
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    return f"{platform.machine()}, {_count(cores(), 'core')}, {_count(gpus, 'GPU')}"
+
+
+def _count(number, name):
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

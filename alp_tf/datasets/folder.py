@@ -133,7 +133,10 @@ def load_tiny_imagenet(*, data_dir=None, image_size=None):
 
 def _root(name, data_dir, parts):
     if not data_dir:
-        raise ValueError(f"the data set {name!r} needs its folder, with {parts}; add --config.dataset.data_dir=FOLDER")
+        raise ValueError(
+            f"the data set {name!r} needs its folder, with {parts}; add --config.dataset.data_dir=FOLDER (so for "
+            "alp_tf.main; other commands have --data_dir)"
+        )
     root = pathlib.Path(data_dir).expanduser()
     if not root.is_dir():
         raise ValueError(f"config.dataset.data_dir is {str(data_dir)!r}, and there is no such directory")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 
 from alp_tf import markdown_table
 
@@ -65,6 +66,20 @@ class Finding:
     advice: str = ""
 
 
+class Count(typing.NamedTuple):
+    """How many tests for masked gradients were made (skipped ones are none), and of those failed and warned."""
+
+    made: int
+    failed: int
+    warned: int
+
+
+def counted(statuses):
+    """Count of the `status` of Findings."""
+    made = [status for status in statuses if status != "skipped"]
+    return Count(len(made), made.count("fail"), made.count("warn"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The evaluations of one model and the verdict on its gradients; `print(report)` is Markdown.
@@ -111,10 +126,10 @@ class Report:
         Args:
           item: Evaluation. Where nothing is left standing, there is nothing to doubt.
         """
-        failed = sum(finding.status == "fail" for finding in self.doubts)
-        if not failed or item.robust_accuracy == 0:
+        count = counted(finding.status for finding in self.masking)
+        if not count.failed or item.robust_accuracy == 0:
             return ""
-        return f" ✗ in doubt, {failed} of {len(self.masking)} tests for masked gradients failed"
+        return f" ✗ in doubt, {count.failed} of {count.made} tests for masked gradients failed"
 
     def __str__(self):
         return "\n\n".join(part for part in (self._table(), self.verdict()) if part)
@@ -148,15 +163,17 @@ class Report:
         """The tests for masked gradients as a Markdown table, or an empty string where there were none."""
         if not self.masking:
             return ""
-        failed, warned = (sum(item.status == status for item in self.masking) for status in ("fail", "warn"))
-        if failed:
+        count = counted(item.status for item in self.masking)
+        if not count.made:
+            sentence = "Masked gradients: there was nothing to test on"
+        elif count.failed:
             sentence = (
-                f"Masked gradients: {failed} of {len(self.masking)} tests failed. Do not trust gradient attacks here"
+                f"Masked gradients: {count.failed} of {count.made} tests failed. Do not trust gradient attacks here"
             )
-        elif warned:
-            sentence = f"Masked gradients: {warned} of {len(self.masking)} tests ask for a closer look"
+        elif count.warned:
+            sentence = f"Masked gradients: {count.warned} of {count.made} tests ask for a closer look"
         else:
-            sentence = f"Masked gradients: none of {len(self.masking)} tests found any"
+            sentence = f"Masked gradients: none of {count.made} tests found any"
         rows = [
             f"| {_MARKS[item.status]} {item.status} | {item.test} | {item.says} | {item.advice} |"
             for item in self.masking

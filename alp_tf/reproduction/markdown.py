@@ -1,6 +1,7 @@
 """An exhibit as Markdown: a caption that says how it was made, and the paper's figures beside ours."""
 
 from alp_tf import markdown_table
+from alp_tf.evaluation import report
 from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN
 
 # Images of the whole data sets (docs/data.md), for those who have only a part of one: training, test.
@@ -86,13 +87,12 @@ def verdict(row):
     masking = [finding["status"] for protocol in row["protocols"].values() for finding in protocol["masking"]]
     if not masking and len(row["protocols"]) < len(_PROTOCOLS):
         return _NOT_YET
-    made = [status for status in masking if status != "skipped"]
+    made, failed, warned = report.counted(masking)
     if not made:
         return "not looked for"
-    failed, warned = (made.count(status) for status in ("fail", "warn"))
     if failed:
-        return f"✗ {failed} of {len(made)} tests fail"
-    return f"? {warned} of {len(made)} tests warn" if warned else f"✓ none of {len(made)} tests"
+        return f"✗ {failed} of {made} tests fail"
+    return f"? {warned} of {made} tests warn" if warned else f"✓ none of {made} tests"
 
 
 def _table(exhibit, results):

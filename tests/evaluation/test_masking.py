@@ -206,6 +206,12 @@ def test_a_failed_test_is_printed_beside_the_number_and_a_passed_one_is_not():
     assert "1 of 2 tests ask for a closer look" in str(Report((item(0.5),), (passed, warned)))
     # Nothing is left to doubt.
     assert "in doubt" not in str(Report((item(0.0),), (failed,)))
+    # A test that was skipped found nothing, for it was not made.
+    skipped = Finding(test="square", status="skipped", number=None, says="too few images")
+    assert "✗ in doubt, 1 of 2 tests" in str(Report((item(0.5),), (passed, failed, skipped)))
+    assert "1 of 2 tests failed" in Report((), (passed, failed, skipped)).verdict()
+    assert "none of 1 tests found any" in Report((), (passed, skipped)).verdict()
+    assert "nothing to test on" in Report((), (skipped,)).verdict()
 
 
 @pytest.mark.slow
