@@ -153,11 +153,17 @@ def _share(cell, key, interval=True):
 def _differences(results):
     if not results["differences"]:
         return "The training is the paper's." if results["budget"] == "paper" else ""
-    parts = [
-        f"{'' if not labels else f'{_listed(labels)}: '}`{field}` {ours} (paper's budget: {papers})"
-        for labels, field, ours, papers in results["differences"]
-    ]
+    by_rows = {}
+    for labels, field, ours, papers in results["differences"]:
+        said = f"`{field}` {_setting(ours)} (paper's budget: {_setting(papers)})"
+        by_rows.setdefault(tuple(labels), []).append(said)
+    parts = [f"{f'{_listed(labels)}: ' if labels else ''}{', '.join(said)}" for labels, said in by_rows.items()]
     return f"Trained otherwise than in the paper: {'; '.join(parts)}."
+
+
+def _setting(value):
+    # A field that is not set leaves what it names to the defence, network or optimizer.
+    return "its default" if value == "None" else value
 
 
 def _listed(labels):
