@@ -6,6 +6,8 @@ import platform
 
 import tensorflow as tf
 
+from alp_tf import names
+
 _PACKAGES = ("tensorflow", "keras", "numpy", "alp_tf")
 
 
@@ -33,8 +35,4 @@ def cores():
 def description():
     """Such as `x86_64, 2 cores, 0 GPUs`."""
     gpus = len(tf.config.list_physical_devices("GPU"))
-    return f"{platform.machine()}, {_count(cores(), 'core')}, {_count(gpus, 'GPU')}"
-
-
-def _count(number, name):
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    return f"{platform.machine()}, {names.counted(cores(), 'core')}, {names.counted(gpus, 'GPU')}"

@@ -1,4 +1,4 @@
-"""Looking a name up in a registry, with the nearest valid name in the error, and calling a `module:function`."""
+"""Names: looked up in a registry with the nearest valid one in the error, called as `module:function`, and counted."""
 
 import difflib
 import importlib
@@ -46,3 +46,14 @@ def called(place, allowed):
         there = ", ".join(name for name in vars(module) if callable(getattr(module, name)) and name[0] != "_")
         raise ValueError(f"{module_name} has no {function_name!r}; it has {there or 'no function'}")
     return getattr(module, function_name)()
+
+
+def counted(number, one, several=None):
+    """A number with its noun, such as `1 attack` or `2 copies`.
+
+    Args:
+      number: int.
+      one: the noun of one.
+      several: the noun of any other number; None for `one` with an s.
+    """
+    return f"{number} {one if number == 1 else several or one + 's'}"

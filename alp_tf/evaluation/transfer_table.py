@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from alp_tf import markdown_table
+from alp_tf import markdown_table, names
 from alp_tf.evaluation import json_ready, percent
 
 
@@ -131,8 +131,9 @@ class Transfer:
         heads = ["target", "clean", "black box, worst case", "95 % interval"]
         heads += ["clean top 5", "black box top 5"] if top5 else []
         says = (
-            f"Black-box accuracy on {self.examples:,} images: worst case over {_count(self.attacks, 'attack')} and the "
-            "sources that are not the target itself, image by image."
+            f"Black-box accuracy on {self.examples:,} images: worst case over "
+            f"{names.counted(len(self.attacks), 'attack')} and the sources that are not the target itself, image by "
+            "image."
         )
         rows = []
         for target in self.targets:
@@ -160,7 +161,3 @@ class Transfer:
 def _cell(name):
     # A bar in a name would open a column of its own.
     return name.replace("|", "\\|")
-
-
-def _count(things, noun):
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

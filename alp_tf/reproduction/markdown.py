@@ -1,6 +1,6 @@
 """An exhibit as Markdown: a caption that says how it was made, and the paper's figures beside ours."""
 
-from alp_tf import markdown_table
+from alp_tf import markdown_table, names
 from alp_tf.evaluation import report
 from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN
 
@@ -68,7 +68,7 @@ def caption(exhibit, results):
         sentences.append(f"{_NOT_YET} is not measured yet: {made['made']} of {made['all']} measurements are.")
     if any(column.kind == BLACK_BOX for column in exhibit.columns):
         sentences.append(
-            f"Black box: {_count(results['copies'], 'copy', 'copies')} of each model, trained alike from "
+            f"Black box: {names.counted(results['copies'], 'copy', 'copies')} of each model, trained alike from "
             "another seed, unless the note says otherwise."
         )
     sentences.append(_differences(results))
@@ -168,7 +168,3 @@ def _setting(value):
 
 def _listed(labels):
     return ", ".join(labels) if len(labels) < 4 else f"{labels[0]} and {len(labels) - 1} more rows"
-
-
-def _count(number, one, several):
-    return f"{number} {one if number == 1 else several}"
