@@ -82,11 +82,11 @@ TABLES = by_name(
             _row("12,000 steps of 3e-3, 4 attack steps, shift by 1 (the budget `laptop`)", "mnist_alp"),
             *(
                 _row(
-                    f"30,000 steps of {rate}, 4 attack steps, shift by 1",
+                    f"{steps:,} steps of {rate}, 4 attack steps, shift by 1",
                     "mnist_alp",
-                    changes={"optimizer.learning_rate": float(rate), "train.steps": 30_000},
+                    changes={"optimizer.learning_rate": float(rate), "train.steps": steps},
                 )
-                for rate in ("1e-3", "2e-3", "5e-3")
+                for steps, rate in ((30_000, "1e-3"), (30_000, "2e-3"), (30_000, "5e-3"), (100_000, "2e-3"))
             ),
             *(
                 _row(
