@@ -198,7 +198,13 @@ def _config_path(plain):
     path = pathlib.Path(plain[-1].split("=", 1)[1].split(":")[0])
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else pathlib.Path("experiments")
-        names.lookup("config file", str(path), sorted(str(file) for file in folder.glob("*.py")))
+        there = [str(file) for file in sorted(folder.glob("*.py")) if b"def get_config(" in file.read_bytes()]
+        if not there:
+            raise ValueError(
+                f"there is no config file {str(path)!r}, and no other in {folder}/; cd into a clone of alp_tf, which "
+                "has experiments/, or write the path of a file with get_config()"
+            )
+        names.lookup("config file", str(path), there)
     return path
 
 

@@ -42,6 +42,7 @@ def main(arguments):
     from alp_tf import datasets, loading, measurement
     from alp_tf.evaluation import protocols
 
+    loading.check(place)
     config = _config_of(place)
     dataset = options.dataset or (config.dataset.name if config else None)
     if dataset is None:
@@ -66,7 +67,9 @@ def main(arguments):
         raise ValueError(f"--sources={','.join(options.sources)}: each needs a name of its own, other than {name!r}")
     with command_line.plain_flags():
         # It is kept for the measurement: what is wrong with it is told before anything is written.
-        datasets.load(dataset, data_dir=data_dir, archives=archives, image_size=image_size)
+        data = datasets.load(dataset, data_dir=data_dir, archives=archives, image_size=image_size)
+    for where, each in ((place, model), *zip(options.sources, sources.values(), strict=True)):
+        loading.check_fits(each, where, data.image_shape, dataset)
     output = pathlib.Path(options.output or f"runs/evaluate/{name}-{options.protocol}")
     if not options.resume:
         shutil.rmtree(output / "evaluation", ignore_errors=True)

@@ -31,6 +31,8 @@ from absl import flags
 
 from alp_tf import command_line, names
 
+_OF_DIGITS = ("table", "workdir", "seed", "dry_run")
+
 
 def main(arguments):
     """Makes tables and figures, lists them, or writes the page of results.
@@ -105,11 +107,20 @@ def _underscored(argument):
 
 
 def _digits(options, command):
+    foreign = [name for name in options if options[name].present and name not in _OF_DIGITS]
+    if foreign:
+        raise ValueError(
+            f"--table=digits has no {' or '.join(f'--{name}' for name in sorted(foreign))}; it takes "
+            f"{', '.join(f'--{name}' for name in _OF_DIGITS if name != 'table')}"
+        )
     command_line.load_tensorflow()
 
     from alp_tf import tables
 
     workdir = options.workdir or "runs/digits"
+    if options.dry_run:
+        print(tables.plan(tables.TABLES["digits"], workdir, seed=options.seed))
+        return
     text = tables.make(tables.TABLES["digits"], workdir, command=command, seed=options.seed)
     print(f"\n{text}\n\nWritten to {workdir}/table.md, with figures/table.png")
 

@@ -5,8 +5,9 @@ import importlib.util
 import pathlib
 import time
 
-from alp_tf import evaluation, experiment, files
+from alp_tf import configs, evaluation, experiment, files
 from alp_tf.evaluation import plots
+from alp_tf.workdir import WorkDir
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,7 @@ def make(table, path, *, command=None, seed=0):
     """
     path = pathlib.Path(path)
     rows, started = [], time.perf_counter()
-    for label, name in table.rows.items():
-        config = _config(name)
-        config.seed = seed
+    for label, name, config in _experiments(table, seed):
         results = experiment.run(config, path / name, name=name, command=command)
         report = evaluation.Report.from_dict(results)
         rows.append((label, report, report[table.attack], results["train_seconds"]))
@@ -92,6 +91,32 @@ def make(table, path, *, command=None, seed=0):
     return text
 
 
+def plan(table, path, *, seed=0):
+    """What `make` has still to do.
+
+    Args:
+      table, path, seed: as for `make`.
+
+    Returns:
+      A line for each row.
+
+    Raises:
+      ValueError: the directory belongs to another table; says which fields differ.
+    """
+    path = pathlib.Path(path)
+    lines = []
+    for label, name, config in _experiments(table, seed):
+        workdir = WorkDir(path / name, default=configs.default())
+        if workdir.finished(config):
+            state = "done"
+        elif workdir.trained(config):
+            state = "trained, to be evaluated"
+        else:
+            state = f"to be trained for {config.train.steps:,} steps and evaluated"
+        lines.append(f"{label}: {state}, in {path / name}")
+    return "\n".join(lines)
+
+
 def experiments_directory():
     """Where the experiment files lie: beside the package in a checkout, inside it when installed.
 
@@ -103,6 +128,13 @@ def experiments_directory():
         if (place / "digits_alp.py").is_file():
             return place
     raise ValueError("the experiments directory is missing; install alp_tf again, or run from a checkout")
+
+
+def _experiments(table, seed):
+    for label, name in table.rows.items():
+        config = _config(name)
+        config.seed = seed
+        yield label, name, config
 
 
 def _config(name):

@@ -98,6 +98,17 @@ def test_reproduce_names_its_tables(capsys):
         assert says in line
 
 
+def test_where_there_are_no_experiments_the_error_says_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text("print('not an experiment')")
+    for path in ("experiments/mnist_alp.py", "digits_alp.py"):
+        with pytest.raises(ValueError, match="cd into a clone of alp_tf"):
+            command_line.read_config([f"--config={path}"])
+    (tmp_path / "mine.py").write_text("def get_config():\n    return None\n")
+    with pytest.raises(ValueError, match=r"Known: mine\.py$"):
+        command_line.read_config(["--config=min.py"])
+
+
 def test_fractions_are_numbers_and_the_default_workdir_is_named_after_the_experiment(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     config = ROOT / "experiments" / "digits_alp.py"

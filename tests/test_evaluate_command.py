@@ -124,6 +124,7 @@ def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
         ([], "no model was given"),
         (["a.keras", "b.keras"], "2 models were given"),
         (["nothing.keras", "--dataset=digits"], "nothing.keras does not exist"),
+        (["runs/nothing"], "runs/nothing does not exist. Write a work directory"),
         (["MODEL"], "does not say on what data; write --dataset=.*digits"),
         (["MODEL", "--dataset=digit"], "did you mean 'digits'"),
         (["MODEL", "--dataset=digits", "--protocol=autoatack"], "did you mean 'autoattack'"),

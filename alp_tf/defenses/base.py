@@ -237,23 +237,12 @@ class Defense(wrapper.Wrapper):
 
     def _unpacked(self, data):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if self._compile_loss is not None:
-            self._check_compiled_loss()
         if labels is None:
             raise ValueError("fit and evaluate need labels: pass (images, labels)")
         threat_model.check_floating(images)
         classes = contract.number_of_classes(self.classifier, images.shape)
         self._build(images.shape[1:])
         return *checks.checked_batch(images, contract.class_labels(labels), sample_weight, classes), classes
-
-    def _check_compiled_loss(self):
-        loss = self.loss
-        sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
-        if not (sparse and loss.get_config()["from_logits"]):
-            raise ValueError(
-                f"compile got loss={loss!r}, but a defence brings its own loss. Leave loss out: "
-                "robust.compile(optimizer=..., metrics=['accuracy'])"
-            )
 
     def _step_seeds(self):
         step = tf.cast(self.optimizer.iterations, tf.int32)

@@ -3,6 +3,7 @@
 import numbers
 import re
 
+import keras
 import tensorflow as tf
 
 from alp_tf import threat_model
@@ -45,6 +46,16 @@ def check_bounds(attack):
         raise ValueError(
             f"the attack's bounds are {bounds}, but a defence trains on pixels in [0, 1]: leave bounds out, and put "
             "any other range inside the model (keras.layers.Rescaling)"
+        )
+
+
+def check_loss(loss):
+    """Raises ValueError for a loss of `compile` other than the one that a defence has anyway, or None."""
+    sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+    if loss is not None and not (sparse and loss.get_config()["from_logits"]):
+        raise ValueError(
+            f"compile got loss={loss!r}, but a defence brings its own loss. Leave loss out: "
+            "robust.compile(optimizer=..., metrics=['accuracy'])"
         )
 
 

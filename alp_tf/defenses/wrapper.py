@@ -14,15 +14,22 @@ class Wrapper(keras.Model):
       classifier: any keras.Model.
     """
 
-    def compile(self, *args, **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
         """As keras.Model; a classifier that is built makes the defence so: callbacks and files may ask for it.
 
+        Args:
+          optimizer: as for keras.Model.
+          loss: None, or sparse cross-entropy from logits: the defence brings its own.
+          *args, **kwargs: as for keras.Model.
+
         Raises:
-          ValueError: an attack whose pixels may leave [0, 1].
+          ValueError: another loss, or an attack whose pixels may leave [0, 1].
         """
+        # Here and not in `fit`: Keras keeps a loss beyond the next `compile` without one.
+        checks.check_loss(loss)
         for name in ("attack", "evaluation_attack"):
             checks.check_bounds(getattr(self, name, None))
-        super().compile(*args, **kwargs)
+        super().compile(optimizer, loss, *args, **kwargs)
         shape = getattr(self.classifier, "input_shape", None) if self.classifier.built else None
         if isinstance(shape, tuple) and len(shape) == 4:
             self._build(shape[1:])

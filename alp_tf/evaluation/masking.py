@@ -265,7 +265,11 @@ def _measure(model, loss, images, labels, batch_size=100):
 
 
 def _taken(test, standing, count, examples, advice):
-    points, share = 100 * count / examples, count / max(standing, 1)
+    if not standing:
+        # A test that could not have found anything must not count as passed.
+        says = f"the attacks before it left none of {examples:,} images standing"
+        return Finding(test=test, status="skipped", number=None, says=says)
+    points, share = 100 * count / examples, count / standing
     beyond = [points >= least and share >= part for least, part in (_FAIL, _WARN)]
     says = f"{count} of the {standing} left standing, {points:.1f} points of {examples:,} images"
     return _finding(test, "fail" if beyond[0] else "warn" if beyond[1] else "pass", points, says, advice)

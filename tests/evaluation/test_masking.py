@@ -115,6 +115,15 @@ def test_too_few_right_images_are_no_ground_for_a_verdict(classifier, batch):
     assert "only 3 images" in next(iter(found.values())).says
 
 
+def test_a_test_that_had_nothing_left_to_look_at_is_none(digits_classifier):
+    """Its threat model lets PGD-40 fell every image, so nothing can be found that it missed."""
+    report, found = findings(digits_classifier, digits(), ThreatModel(epsilon=0.5), examples=25)
+    skipped = [name for name, item in found.items() if item.status == "skipped"]
+    assert skipped == list(found)[:6]
+    assert found[skipped[0]].says == "the attacks before it left none of 25 images standing"
+    assert "none of 3 tests" in str(report)
+
+
 def test_a_verdict_on_other_images_or_another_threat_model_is_made_anew(adversarially_trained, tmp_path):
     options = {"attacks": {"fgsm": attacks.FGSM(epsilon=0.1)}, "show_progress": False, "keep": tmp_path}
 
@@ -145,14 +154,22 @@ def test_black_boxes_that_beat_the_white_box_are_told_of(digits_classifier, adve
 
 @pytest.mark.parametrize(
     ("before", "after", "status"),
-    [(0.911, 0.885, "pass"), (0.835, 0.718, "warn"), (0.20, 0.14, "warn"), (0.60, 0.30, "fail"), (0.003, 0.0, "pass")],
+    [
+        (0.911, 0.885, "pass"),
+        (0.835, 0.718, "warn"),
+        (0.20, 0.14, "warn"),
+        (0.60, 0.30, "fail"),
+        (0.003, 0.0, "pass"),
+        (0.0, 0.0, "skipped"),
+    ],
 )
 def test_square_that_takes_what_the_rest_of_a_protocol_left_is_told_of(before, after, status):
     rows = [item(share, attack, 1000) for share, attack in ((before, "FAB()"), (after, "Square()"), (after, "all"))]
     (found,) = masking.compare_with_square(rows, BALL)
     taken = round(1000 * (before - after))
     assert found.status == status
-    assert found.says == f"{taken} of the {1000 * before:.0f} left standing, {taken / 10:.1f} points of 1,000 images"
+    says = f"{taken} of the {1000 * before:.0f} left standing, {taken / 10:.1f} points of 1,000 images"
+    assert found.says == (says if before else "the attacks before it left none of 1,000 images standing")
     # There is nothing to compare with where Square was not run, or alone.
     assert masking.compare_with_square([rows[0], rows[2]], BALL) == masking.compare_with_square(rows[1:], BALL) == ()
     (found,) = masking.compare_with_square(rows, ThreatModel(epsilon=0.0))

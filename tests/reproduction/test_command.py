@@ -26,6 +26,10 @@ MISTAKES = {
     "too many copies": (["--table=kannan/1", "--copies=2"], "--copies is 2"),
     "a published smoke": (["--table=kannan/1", "--budget=smoke", "--publish"], "a smoke is no result"),
     "the digits' directory": (["--table=kannan/1", "--workdir=x"], "--workdir is for --table=digits"),
+    "flags of the papers": (
+        ["--table=digits", "--seeds=3", "--so-far"],
+        "--table=digits has no --output or --seeds or --so_far",
+    ),
     "more jobs than cores": (
         ["--table=kannan/7", "--jobs=1000", "--budget=smoke", "--dry-run"],
         f"there are {machine.cores()} cores: write --jobs={machine.cores()} or fewer",
@@ -55,6 +59,25 @@ def test_the_list_has_every_exhibit(capsys):
     listed = capsys.readouterr().out
     for exhibit in EXHIBITS:
         assert f"--{exhibit.kind}={exhibit.name} " in listed
+
+
+def test_a_dry_run_of_the_digits_says_what_is_left_and_writes_nothing(tmp_path, capsys):
+    arguments = ["--table=digits", "--dry-run", f"--workdir={tmp_path / 'digits'}"]
+    reproduce.main(arguments)
+    (first, *_, last) = capsys.readouterr().out.strip().splitlines()
+    assert first.startswith("undefended: to be trained for ")
+    assert last.startswith("ALP: to be trained for ")
+    assert not (tmp_path / "digits").exists()
+    directory = tmp_path / "digits" / "digits_alp"
+    directory.mkdir(parents=True)
+    config = tables._config("digits_alp")
+    (directory / "config.json").write_text(config.to_json_best_effort())
+    (directory / "model.keras").write_text("")
+    reproduce.main(arguments)
+    assert "ALP: trained, to be evaluated" in capsys.readouterr().out
+    (directory / "results.json").write_text('{"config": "digits_alp"}')
+    reproduce.main(arguments)
+    assert "ALP: done" in capsys.readouterr().out
 
 
 def test_a_dry_run_writes_nothing_and_needs_no_data(capsys, tmp_path):
