@@ -118,6 +118,11 @@ def read_config(arguments):
     return _load(mine), path.stem, {f"config.{field}" for field in overridden}, others
 
 
+def config_files(folder):
+    """The paths of a directory's files that have a get_config(), sorted."""
+    return [file for file in sorted(pathlib.Path(folder).glob("*.py")) if b"def get_config(" in file.read_bytes()]
+
+
 def _load(arguments):
     flag_values = flags.FlagValues()
     argv = ["alp_tf", *arguments]
@@ -198,13 +203,13 @@ def _config_path(plain):
     path = pathlib.Path(plain[-1].split("=", 1)[1].split(":")[0])
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else pathlib.Path("experiments")
-        there = [str(file) for file in sorted(folder.glob("*.py")) if b"def get_config(" in file.read_bytes()]
+        there = config_files(folder)
         if not there:
             raise ValueError(
                 f"there is no config file {str(path)!r}, and no other in {folder}/; cd into a clone of alp_tf, which "
                 "has experiments/, or write the path of a file with get_config()"
             )
-        names.lookup("config file", str(path), there)
+        names.lookup("config file", str(path), [str(file) for file in there])
     return path
 
 

@@ -40,7 +40,7 @@ def main(arguments):
     command_line.load_tensorflow()
 
     from alp_tf import datasets, loading, measurement
-    from alp_tf.evaluation import protocols
+    from alp_tf.evaluation import inputs, protocols
 
     loading.check(place)
     config = _config_of(place)
@@ -69,7 +69,8 @@ def main(arguments):
         # It is kept for the measurement: what is wrong with it is told before anything is written.
         data = datasets.load(dataset, data_dir=data_dir, archives=archives, image_size=image_size)
     for where, each in ((place, model), *zip(options.sources, sources.values(), strict=True)):
-        loading.check_fits(each, where, data.image_shape, dataset)
+        # Now, for sources are asked only after hours of white-box attacks.
+        inputs.classes(each, data.image_shape, name=where, data=dataset)
     output = pathlib.Path(options.output or f"runs/evaluate/{name}-{options.protocol}")
     if not options.resume:
         shutil.rmtree(output / "evaluation", ignore_errors=True)

@@ -53,27 +53,6 @@ def check(place):
         raise ValueError(f"{place} does not exist. Write {_ALLOWED}")
 
 
-def check_fits(model, place, shape, dataset):
-    """Whether a model takes the images of a data set.
-
-    Args:
-      model: what `classifier` returned.
-      place: where from, for the error.
-      shape: (height, width, channels) of the images.
-      dataset: name of the data set, for the error.
-
-    Raises:
-      ValueError: it does not.
-    """
-    taken = getattr(model, "input_shape", None)
-    if not isinstance(taken, tuple) or len(taken) != 4:
-        # A function, or a model that has not been built: it may take anything.
-        return
-    if any(side not in (None, own) for side, own in zip(taken[1:], shape, strict=True)):
-        takes, has = ("x".join(str(side or "any") for side in sides) for sides in (taken[1:], shape))
-        raise ValueError(f"{place} takes images of {takes}, and those of {dataset} are {has}; write another --dataset")
-
-
 def _keras_file(path):
     # Keras says of such a file that it is not there.
     if not zipfile.is_zipfile(path):

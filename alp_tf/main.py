@@ -28,12 +28,13 @@ def main(arguments):
     flags.DEFINE_string(
         "workdir", None, "where everything is kept; runs/NAME of the experiment if not given", flag_values=flag_values
     )
-    if not any(argument.startswith(("-h", "--h")) for argument in arguments):
-        config, name, overridden, rest = command_line.read_config(arguments)
+    help_text, rest = __doc__, arguments
+    if any(argument.startswith(("-h", "--h")) for argument in arguments):
+        there = ", ".join(path.stem for path in command_line.config_files("experiments"))
+        help_text += f"\nExperiments here: {there or 'none; cd into a checkout'}"
     else:
-        rest = arguments
-    there = ", ".join(sorted(path.stem for path in pathlib.Path("experiments").glob("*.py")))
-    command_line.parse(rest, flag_values, f"{__doc__}\nExperiments here: {there or 'none; cd into a checkout'}")
+        config, name, overridden, rest = command_line.read_config(arguments)
+    command_line.parse(rest, flag_values, help_text)
 
     # TensorFlow loads only now: a mistyped flag is told at once.
     from alp_tf import evaluation, experiment

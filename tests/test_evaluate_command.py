@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -13,8 +14,8 @@ import keras
 import numpy as np
 import pytest
 
-from alp_tf import evaluate, evaluation
-from alp_tf.evaluation import protocols
+from alp_tf import evaluate, evaluation, models
+from alp_tf.evaluation import inputs, protocols
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -143,6 +144,30 @@ def test_the_papers_protocol_of_a_data_set(saved, tmp_path):
 def test_bad_arguments_get_one_line(arguments, says, saved):
     with pytest.raises(ValueError, match=says):
         evaluate.main([argument.replace("MODEL", saved) for argument in arguments])
+
+
+@pytest.mark.parametrize("as_source", [False, True])
+@pytest.mark.parametrize(("kind", "says"), [("keras", r": it takes \(28, 28, 1\)"), ("saved_model", "")])
+def test_a_model_for_other_images_is_told_before_anything_is_written(kind, says, as_source, saved, tmp_path):
+    other = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
+    path = str(tmp_path / ("other.keras" if kind == "keras" else "other"))
+    if kind == "keras":
+        other.save(path)
+    else:
+        other.export(path, verbose=False)
+    output = tmp_path / "out"
+    arguments = [saved, f"--sources={path}"] if as_source else [path]
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(path)} does not take digits's images of shape \(8, 8, 1\){says}"
+    ):
+        evaluate.main([*arguments, "--dataset=digits", f"--output={output}"])
+    assert not output.exists()
+
+
+def test_a_model_that_may_take_anything_is_not_judged_by_its_shape(digits_classifier):
+    assert inputs.classes(lambda images: digits_classifier(images), (8, 8, 1)) == 10
+    anything = keras.Sequential([keras.Input((None, None, 1)), keras.layers.GlobalAveragePooling2D()])
+    assert inputs.classes(anything, (28, 28, 1)) == 1
 
 
 def test_killed_and_run_again_it_ends_with_the_same_result(saved, tmp_path):

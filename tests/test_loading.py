@@ -76,13 +76,3 @@ def test_what_is_no_model_is_told(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="its training is not finished"):
         loading.classifier(str(tmp_path))
-
-
-def test_a_model_for_other_images_is_told_with_both_sizes(classifier):
-    loading.check_fits(classifier, "model.keras", classifier.input_shape[1:], "digits")
-    with pytest.raises(ValueError, match="^model.keras takes images of .*, and those of mnist are 28x28x1; write an"):
-        loading.check_fits(classifier, "model.keras", (28, 28, 1), "mnist")
-    # What may take anything is not judged.
-    loading.check_fits(classifier.call, "module:function", (28, 28, 1), "mnist")
-    anything = keras.Sequential([keras.Input((None, None, 1)), keras.layers.GlobalAveragePooling2D()])
-    loading.check_fits(anything, "model.keras", (28, 28, 1), "mnist")

@@ -70,7 +70,7 @@ def evaluate(
     """
     _check_choice(attacks, protocol, threat_model)
     images, labels = inputs.arrays(data, examples=examples, batch_size=batch_size)
-    classes = classifier.number_of_classes(model, (None, *images.shape[1:]))
+    classes = inputs.classes(model, images.shape[1:])
     classifier.check_label_range(labels, classes)
     if attacks is None:
         attacks = protocols.protocol(protocol, threat_model, num_classes=classes)

@@ -83,18 +83,18 @@ def logits_of(model, image_shape):
     return lambda images: traced(tf.cast(images, tf.float32)).numpy()
 
 
-def classes(model, image_shape, name="the model"):
+def classes(model, image_shape, name="the model", data="the data"):
     """How many classes a model tells apart in images of that shape.
 
     Args:
       model: keras.Model, wrapper or callable.
       image_shape: (height, width, channels).
-      name: of the model, for the error.
+      name, data: of the model and of where the images are from, for the error.
 
     Raises:
       ValueError: the model does not take such images.
     """
-    refusal = f"{name} does not take the data's images of shape {tuple(image_shape)}"
+    refusal = f"{name} does not take {data}'s images of shape {tuple(image_shape)}"
     wanted = _input_shape(model)
     if wanted and not all(size in (None, given) for size, given in zip(wanted, image_shape, strict=True)):
         raise ValueError(f"{refusal}: it takes {wanted}")
