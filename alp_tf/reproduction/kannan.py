@@ -86,7 +86,16 @@ TABLES = by_name(
                     "mnist_alp",
                     changes={"optimizer.learning_rate": float(rate), "train.steps": steps},
                 )
-                for steps, rate in ((30_000, "1e-3"), (30_000, "2e-3"), (30_000, "5e-3"), (100_000, "2e-3"))
+                for steps, rate in ((30_000, "1e-3"), (30_000, "2e-3"), (30_000, "5e-3"))
+            ),
+            _row(
+                "66,000 steps of 2e-3, 4 attack steps, shift by 1",
+                "mnist_alp",
+                changes={
+                    "optimizer.learning_rate": 2e-3,
+                    "train.precision": "mixed_bfloat16",
+                    "train.steps": 66_000,
+                },
             ),
             *(
                 _row(
@@ -105,7 +114,8 @@ TABLES = by_name(
         note="Not in the paper, which does not say how it trained: by training steps and the first learning rate, by "
         "the attack trained against, and by how far images are moved. The shift was chosen by these test images, among "
         "the first three; the learning rate and the attack of the fourth by the training accuracy in runs of 1,600 "
-        "steps. The others were tried because these four fell short of the paper on these test images.",
+        "steps. The others were tried because these four fell short of the paper on these test images. Those of 18,000 "
+        "and of 66,000 steps computed in bfloat16 while they trained, the others in float32.",
         budgets=("smoke", "laptop"),
         strong=False,
     ),
