@@ -70,7 +70,7 @@ def main(arguments):
         data = datasets.load(dataset, data_dir=data_dir, archives=archives, image_size=image_size)
     for where, each in ((place, model), *zip(options.sources, sources.values(), strict=True)):
         # Now, for sources are asked only after hours of white-box attacks.
-        inputs.classes(each, data.image_shape, name=where, data=dataset)
+        inputs.classes(each, data.image_shape, name=where, data=f"--dataset={dataset}")
     output = pathlib.Path(options.output or f"runs/evaluate/{name}-{options.protocol}")
     if not options.resume:
         shutil.rmtree(output / "evaluation", ignore_errors=True)

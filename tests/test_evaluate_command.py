@@ -158,7 +158,7 @@ def test_a_model_for_other_images_is_told_before_anything_is_written(kind, says,
     output = tmp_path / "out"
     arguments = [saved, f"--sources={path}"] if as_source else [path]
     with pytest.raises(
-        ValueError, match=rf"{re.escape(path)} does not take digits's images of shape \(8, 8, 1\){says}"
+        ValueError, match=rf"{re.escape(path)} does not take --dataset=digits's images of shape \(8, 8, 1\){says}"
     ):
         evaluate.main([*arguments, "--dataset=digits", f"--output={output}"])
     assert not output.exists()
