@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import platform
 import re
 import sys
 import tempfile
@@ -46,12 +47,16 @@ def run(command, argv=None):
 
 
 def load_tensorflow():
-    """Imports TensorFlow without its start-up chatter; what it printed is shown if it fails.
+    """Imports TensorFlow without its start-up chatter, and with oneDNN; what it printed is shown if it fails.
 
     Its C++ libraries write to the process's error stream before any of their settings apply, so the stream itself is
     set aside for that moment.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if platform.machine() in ("x86_64", "AMD64"):
+        # By itself TensorFlow leaves it off where there is no AVX-512 VNNI, and a step of all but the smallest networks
+        # then takes half as long again (docs/benchmarks.md).
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as chatter:

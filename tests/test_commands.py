@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 
@@ -36,6 +37,26 @@ def test_help_shows_commands_and_flags(command, flag):
     assert result.returncode == 0
     assert f"python -m alp_tf.{command} --" in result.stdout
     assert flag in result.stdout
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere TensorFlow's choice stays")
+@pytest.mark.parametrize(("asked", "on"), [({}, True), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, False)])
+def test_commands_compute_with_onednn_unless_the_user_says_otherwise(asked, on, monkeypatch):
+    # Which commands that ran in this process before have set.
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    source = (
+        "from alp_tf import command_line; command_line.load_tensorflow(); "
+        "from tensorflow.python.util import _pywrap_util_port; print(_pywrap_util_port.IsMklEnabled())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env={**os.environ, **asked},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(on)]
 
 
 MISTAKES = {

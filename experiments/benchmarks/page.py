@@ -31,6 +31,7 @@ def text():
         "them by `experiments/benchmarks/page.py`. All on 2 cores, without a GPU. The robust and the squeezed LeNet "
         "were trained with earlier budgets than `mnist_mpgd.py` and `mnist_lsq.py` have now.",
         _speed(),
+        _onednn(),
         *(_agreement(name) for name in MODELS),
         *(_autoattack(name) for name in MODELS),
         _memory(),
@@ -63,6 +64,29 @@ def _speed():
                 )
             )
     return "\n\n".join(parts)
+
+
+def _onednn():
+    results = _load("onednn")
+    if results is None:
+        return ""
+    networks = {name: f"{name}, {'x'.join(map(str, shape))}" for name, shape, *_ in results["networks"]}
+    rows = [
+        [networks[row["network"]], *(f"{seconds:.3f}" for seconds in row["medians"].values()), f"{row['ratio']:.2f}"]
+        for row in results["rows"]
+    ]
+    return "\n\n".join(
+        [
+            "## oneDNN on a processor on which TensorFlow leaves it off",
+            "A training step of ALP without and with oneDNN's routines, which TensorFlow for x86 switches on by itself "
+            "where there is AVX-512's VNNI or newer. This processor has "
+            f"{' and '.join(results['instructions'])}. Processes that take turns, medians of {results['rounds']} "
+            f"rounds of {results['steps']} steps. `{results['command']}`, {_versions(results)}.",
+            markdown_table.joined(
+                ["network", *(f"{side}, s" for side in results["rows"][0]["medians"]), "off / on"], rows
+            ),
+        ]
+    )
 
 
 def _agreement(name):
