@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
+from alp_tf import machine
 from alp_tf.datasets import augmentation as augmentations
 
 # The second half of an epoch's seed is its number, which is never this.
@@ -58,7 +59,7 @@ class Source(abc.ABC):
             raise ValueError(f"batch_size is {batch_size}; {self.name} has {self.train_examples} training images")
         rows = rows or (0, batch_size)
         if change is None:
-            return self._unchanged(batch_size, seed, start_step, rows).prefetch(2)
+            return _ahead(self._unchanged(batch_size, seed, start_step, rows))
 
         def example(position, place):
             image, label = self._read(place, training=True)
@@ -70,7 +71,7 @@ class Source(abc.ABC):
             return tf.ensure_shape(tf.clip_by_value(image, 0.0, 1.0), self.image_shape), label
 
         numbered = self._numbered(batch_size, seed, start_step, rows)
-        return _mapped(numbered, example).batch(rows[1] - rows[0], drop_remainder=True).prefetch(2)
+        return _ahead(_mapped(numbered, example).batch(rows[1] - rows[0], drop_remainder=True))
 
     def test_batches(self, batch_size, *, examples=None):
         """The test set in its fixed order.
@@ -88,7 +89,7 @@ class Source(abc.ABC):
         count = examples or self.test_examples
         if not 0 < count <= self.test_examples:
             raise ValueError(f"examples is {examples}; {self.name} has {self.test_examples} test images (0 means all)")
-        return self._batches(self._test_places().take(count), batch_size, training=False).prefetch(2)
+        return _ahead(self._batches(self._test_places().take(count), batch_size, training=False))
 
     def _unchanged(self, batch_size, seed, start_step, rows):
         """Those rows of training batches without augmentation."""
@@ -256,6 +257,16 @@ def shuffled_windows(dataset, window, seed):
 
 def _mapped(dataset, function):
     return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _ahead(batches):
+    batches = batches.prefetch(2)
+    if machine.cores() > 1:
+        return batches
+    # A single core leaves tf.data's tuner nothing to choose, and `fit` would wait for it at its end, up to a minute.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def on_host(images, labels):

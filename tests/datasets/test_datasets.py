@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets
 
-from alp_tf import datasets
+from alp_tf import datasets, machine
 from tests.datasets.batches import assert_equal_batches, take
 
 
@@ -139,3 +139,20 @@ def test_arrays_that_are_no_images_are_refused(fields, says):
     arrays = {"train_images": BATCH, "train_labels": np.zeros(4, int), "test_images": BATCH, "test_labels": [0] * 4}
     with pytest.raises(ValueError, match=f"own: {says}"):
         datasets.Dataset(name="own", class_names=("a", "b"), **{**arrays, **fields})
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_single_core_has_no_tuner_to_wait_for_and_the_same_batches(cores, monkeypatch):
+    data, before = datasets.load("digits"), {}
+    kinds = {
+        "training": lambda: data.train_batches(8, seed=0),
+        "augmented": lambda: data.train_batches(8, seed=0, augmentation="shift_by_1"),
+        "test": lambda: data.test_batches(8),
+    }
+    for name, batches in kinds.items():
+        before[name] = take(batches(), 3)
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    for name, batches in kinds.items():
+        found = batches()
+        assert (found.options().autotune.enabled is False) == (cores == 1)
+        assert_equal_batches(take(found, 3), before[name])
