@@ -18,7 +18,7 @@ import inspect
 import ml_collections
 from ml_collections import config_dict
 
-from alp_tf import attacks, datasets, defenses, distribution, models, names, optimizers
+from alp_tf import attacks, datasets, defenses, distribution, machine, models, names, optimizers
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -219,6 +219,11 @@ def doubts(config):
             f"config.optimizer.ema={ema:g} averages over some {1 / (1 - ema):,.0f} steps, and the run has {steps:,}: "
             f"{100 * ema**steps:.0f} % of the averaged weights, which are evaluated and saved, are those of the "
             "first step. Take a smaller one, or more steps"
+        )
+    if machine.emulates(config.train.precision):
+        found.append(
+            f"config.train.precision is {config.train.precision!r}, for which this processor has no instructions: a "
+            "step takes about ten times as long as in float32. Write --config.train.precision=float32"
         )
     return found
 

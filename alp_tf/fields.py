@@ -135,7 +135,7 @@ MEANINGS = {
     "train.precision": Meaning(
         "",
         "`float32`, `mixed_bfloat16` or `mixed_float16`: in what layers compute while training. The trained model is "
-        "kept, and evaluated, in float32.",
+        "kept, and evaluated, in float32. A CPU without instructions for it takes about ten times as long.",
     ),
     "distribution.strategy": Meaning(
         "", "`none`: one device; `mirrored`: all GPUs of this machine; `multi_worker`: several processes or machines."

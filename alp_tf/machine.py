@@ -1,7 +1,9 @@
-"""What a result was measured with: versions and machine, for results.json."""
+"""What a result was measured with, for results.json, and what the machine can."""
 
+import functools
 import importlib.metadata
 import os
+import pathlib
 import platform
 
 import tensorflow as tf
@@ -9,6 +11,12 @@ import tensorflow as tf
 from alp_tf import names
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "alp_tf")
+_CPUINFO = pathlib.Path("/proc/cpuinfo")
+# With any of these x86 instructions oneDNN computes in that precision, or converts to it at once.
+_HALF = {
+    "mixed_bfloat16": {"amx_bf16", "avx512_bf16", "avx_ne_convert"},
+    "mixed_float16": {"amx_fp16", "avx512_fp16", "avx_ne_convert"},
+}
 
 
 def versions():
@@ -30,6 +38,24 @@ def core_numbers():
 def cores():
     """How many cores this process may use."""
     return len(core_numbers())
+
+
+@functools.cache
+def instructions():
+    """What the x86 processor has beyond its oldest instructions, in Linux' names; empty where nobody knows."""
+    lines = _CPUINFO.read_text(encoding="utf-8").splitlines() if _CPUINFO.exists() else []
+    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+
+
+def emulates(precision):
+    """Whether layers of that precision are known to convert to float32 and back here, for want of instructions.
+
+    Args:
+      precision: a Keras dtype policy, such as `mixed_bfloat16`.
+    """
+    known = instructions()
+    accelerators = tf.config.list_physical_devices("GPU") + tf.config.list_physical_devices("TPU")
+    return bool(known) and not accelerators and known.isdisjoint(_HALF.get(precision, known))
 
 
 def description():

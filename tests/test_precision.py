@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from alp_tf import checkpoints, configs, datasets, experiment
+from alp_tf import checkpoints, configs, datasets, experiment, machine
 
 
 def configured(precision, steps=10):
@@ -61,3 +61,29 @@ def test_interrupted_it_ends_with_the_same_weights(tmp_path, monkeypatch):
 def test_an_unknown_precision_is_told_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'mixed_bfloat16'"):
         configs.check(configured("bfloat16"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "slow"),
+    [
+        ("fpu avx avx2 fma", {"mixed_bfloat16", "mixed_float16"}),
+        ("fpu avx2 avx512f avx512_bf16", {"mixed_float16"}),
+        ("fpu avx2 amx_bf16 avx512_bf16 avx512_fp16", set()),
+        # Another processor, or another system.
+        ("", set()),
+    ],
+)
+def test_a_precision_that_the_processor_would_emulate_is_doubted(flags, slow, tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n" if flags else "Features\t: bf16\n")
+    monkeypatch.setattr(machine, "_CPUINFO", cpuinfo)
+    # Where there is a GPU, its own precision counts.
+    monkeypatch.setattr(machine.tf.config, "list_physical_devices", lambda kind: [])
+    machine.instructions.cache_clear()
+    try:
+        for precision in configs.PRECISIONS:
+            doubts = configs.doubts(configured(precision))
+            assert bool(doubts) == (precision in slow)
+            assert all("Write --config.train.precision=float32" in doubt for doubt in doubts)
+    finally:
+        machine.instructions.cache_clear()

@@ -6,7 +6,7 @@ A unit is one image's way forward and backward for the gradient of the image, a 
 import json
 import statistics
 
-from alp_tf import callbacks, defenses
+from alp_tf import callbacks, defenses, machine
 from alp_tf.reproduction import measuring
 
 # Units a second on 2 cores without a GPU: docs/benchmarks.md for LeNet, the same way for the others.
@@ -14,8 +14,10 @@ _SPEEDS = {"lenet": 2490.0, "wrn-10-1": 2100.0, "digits_cnn": 20_000.0}
 # Units of a pass forward alone; and of an image in a training step, whose gradient is of the weights too (0.206 seconds
 # for a step of ALP, 0.093 for one of squeezing on MNIST, where 2,300 units a second were measured).
 _FORWARD, _TRAINING = 0.35, 1.7
-# How much faster mixed_bfloat16 trains where processors know it (1,989 seconds for 18,000 of these steps, on one core).
-_BFLOAT16 = 2.5
+# How much faster mixed_bfloat16 trains, by the first of these instructions that the processor has (with matrix units
+# 1,989 seconds for 18,000 of these steps, on one core), and how much where it has to be emulated.
+_BFLOAT16 = {"amx_bf16": 2.5, "avx512_bf16": 1.6}
+_EMULATED = 0.1
 # Passes of an image that withstands everything (docs/attacks.md): forward, backward.
 PROTOCOL_PASSES = {"strong": (15_254, 10_202), "autoattack": (7_846, 1_910)}
 # Images that fall are left alone. How many stand to the end is what is to be found out; assumed are these shares.
@@ -41,8 +43,7 @@ def seconds(part, store):
     if speed is None:
         return None
     if part.kind == "train":
-        faster = _BFLOAT16 if config.train.precision == "mixed_bfloat16" else 1.0
-        return _START + _training_units(config) / (faster * speed)
+        return _START + _training_units(config) / (_faster(config.train.precision) * speed)
     return _START + store.images(part) * _units(part, config, store.sizes) / speed
 
 
@@ -73,6 +74,14 @@ def _training_units(config):
     defense = defenses.NAMED[config.defense.name]
     attack = (config.defense.attack.steps or 1) if "attack" in defense.options() else 0
     return config.train.steps * config.train.batch_size * (attack + _TRAINING * len(defense.trains_on))
+
+
+def _faster(precision):
+    """How many times as fast as in float32 layers of that precision train."""
+    if machine.emulates(precision):
+        return _EMULATED
+    known = machine.instructions() if precision == "mixed_bfloat16" else ()
+    return next((faster for name, faster in _BFLOAT16.items() if name in known), 1.0)
 
 
 def _units(part, config, sizes):

@@ -10,7 +10,6 @@ cores; let nothing else run.
 
 import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
@@ -42,6 +41,8 @@ def main(_):
         return
     import record
 
+    from alp_tf import machine
+
     seconds = {side: {name: [] for name, *_ in _NETWORKS} for side in _SIDES}
     for _ in range(ROUNDS.value):
         for side, value in _SIDES.items():
@@ -53,14 +54,11 @@ def main(_):
         chosen, off, on = medians = [statistics.median(seconds[side][name]) for side in _SIDES]
         rows.append({"network": name, "medians": dict(zip(_SIDES, medians, strict=True)), "ratio": off / on})
         print(f"| {name} | {chosen:.3f} | {off:.3f} | {on:.3f} | {off / on:.2f} |")
-    conditions = {"networks": _NETWORKS, "steps": STEPS.value, "rounds": ROUNDS.value, "instructions": _instructions()}
+    # Those on which TensorFlow's choice depends.
+    deciding = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile")
+    instructions = [name for name in deciding if name in machine.instructions()]
+    conditions = {"networks": _NETWORKS, "steps": STEPS.value, "rounds": ROUNDS.value, "instructions": instructions}
     record.write(OUTPUT.value, rows=rows, packages=["tensorflow", "keras", "alp_tf"], **conditions)
-
-
-def _instructions():
-    """Those of this processor on which TensorFlow's choice depends."""
-    flags_of_cpu = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    return [name for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile") if name in flags_of_cpu]
 
 
 def _measured(value):

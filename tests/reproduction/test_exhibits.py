@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alp_tf import configs, tables
+from alp_tf import configs, machine, tables
 from alp_tf.evaluation import protocols
-from alp_tf.reproduction import budgets, estimate, intervals, markdown, measuring, parts
+from alp_tf.reproduction import budgets, estimate, intervals, markdown, measuring, parts, work
 from alp_tf.reproduction.budgets import Model
 from alp_tf.reproduction.exhibit import CLEAN, Scaled
 from alp_tf.threat_model import ThreatModel
@@ -202,6 +202,19 @@ def test_the_interval_of_one_seed_is_wilsons_over_its_images(right, count):
     found = intervals.summary([right / count], count)
     expected = stats.binomtest(right, count).proportion_ci(method="wilson")
     assert found["ci95"] == pytest.approx([expected.low, expected.high], abs=1e-6)
+
+
+def test_the_estimate_of_a_training_in_bfloat16_is_that_of_this_processor(tmp_path, monkeypatch):
+    table = parts.order("table", "kannan/1-training", budget="laptop", seeds=(0,), copies=1)
+    store = work.Store(tmp_path, "laptop", sizes=measuring.Sizes())
+    half = next(part for part in table.parts() if ("train.precision", "mixed_bfloat16") in part.model.changes)
+    found = []
+    for known in ({"avx2", "amx_bf16", "avx512_bf16"}, {"avx2", "avx512_bf16"}, set(), {"avx2"}):
+        monkeypatch.setattr(machine, "instructions", lambda known=known: frozenset(known))
+        monkeypatch.setattr(machine.tf.config, "list_physical_devices", lambda kind: [])
+        found.append(estimate.seconds(half, store))
+    assert found == sorted(found)
+    assert len(set(found)) == 4
 
 
 def test_estimates_count_the_passes_that_the_protocols_take():
