@@ -2,13 +2,16 @@
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from alp_tf import command_line
 
-import keras
-import numpy as np
-import pytest
+# As the commands do, whose results are compared with those of this process.
+command_line.load_tensorflow()
 
-from alp_tf import datasets
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from alp_tf import datasets  # noqa: E402
 
 
 def small_classifier(shape=(6, 6, 1), classes=5):
