@@ -24,7 +24,7 @@ OUTPUT = flags.DEFINE_string("output", None, "JSON file for the table")
 
 _VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 _SIDES = {"TensorFlow's choice": None, "off": "0", "on": "1"}
-# Name and image shape of the network, epsilon and steps of the attack, images a batch: the `laptop` budget's.
+# Name and image shape of the network, epsilon and steps of the attack, images a batch; LeNet's as on its `laptop`.
 _NETWORKS = (
     ("digits_cnn", (8, 8, 1), 0.2, 7, 64),
     ("lenet", (28, 28, 1), 0.3, 4, 64),
