@@ -54,8 +54,12 @@ def emulates(precision):
       precision: a Keras dtype policy, such as `mixed_bfloat16`.
     """
     known = instructions()
-    accelerators = tf.config.list_physical_devices("GPU") + tf.config.list_physical_devices("TPU")
-    return bool(known) and not accelerators and known.isdisjoint(_HALF.get(precision, known))
+    return precision in _HALF and bool(known) and known.isdisjoint(_HALF[precision]) and not accelerated()
+
+
+def accelerated():
+    """Whether TensorFlow may use a GPU or a TPU."""
+    return bool(tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"))
 
 
 def description():

@@ -26,6 +26,8 @@ import weakref
 import keras
 import tensorflow as tf
 
+from alp_tf import machine
+
 # Floats a vector register holds, and the gain from which on a blocked convolution is faster also in practice.
 LANES = 16
 WORTHWHILE = 1.5
@@ -141,7 +143,7 @@ def kept_apart(passes, logits_of):
 
 def _on_one_cpu():
     # TensorFlow brings fast routines of its own to other devices, and replicas trace in threads that share the layers.
-    if tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"):
+    if machine.accelerated():
         return False
     strategy = tf.distribute.get_strategy()
     return strategy.num_replicas_in_sync == 1 or len(strategy.extended.worker_devices) == 1
