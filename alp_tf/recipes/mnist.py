@@ -12,8 +12,8 @@ def mnist(budget):
     0.01). `laptop` fits into an hour of a core: 12,000 steps of 64 images, moved by up to a pixel (13 epochs), against
     4 steps of 0.1, which go as far as 40 of 0.01; Glorot's initial weights, which leave the start sooner than Madry's;
     and Adam rising to 3e-3 over 500 steps, then down to 0 along a cosine, which gets in 12,000 steps where 1e-3 gets in
-    18,000 of 7 steps of attack (`alp_tf.reproduce --table=kannan/1-training`). Processors that have bfloat16 train
-    faster with `--config.train.precision=mixed_bfloat16`, others far more slowly.
+    18,000 of 7 steps of attack (`alp_tf.reproduce --table=kannan/1-training`). Processors with matrix units (AMX) train
+    faster with `--config.train.precision=mixed_bfloat16`, others perhaps more slowly.
 
     Args:
       budget: `laptop` or `paper`; on the command line `--config=experiments/mnist_alp.py:paper`.
