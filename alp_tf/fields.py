@@ -41,7 +41,9 @@ MEANINGS = {
     "model.initializer": Meaning("", "`madry`: as Madry's code; `glorot`: Keras' own, which trains sooner."),
     "model.depth": Meaning("layers", "6 n + 4: 10, 16, 22, 28 ..."),
     "model.width": Meaning("times 16 filters", "Factor of the filters of every group."),
-    "model.dropout": Meaning("share", "Dropped between the convolutions of a unit."),
+    "model.dropout": Meaning(
+        "share", "Dropped while training: between a unit's convolutions, or by `lenet` of its hidden units."
+    ),
     "model.weight_decay": Meaning(_LOSS, "Of half the sum of squares of the kernels."),
     "model.units": Meaning("units", "Of each stage; of `madry_wide_resnet`, one number for all: `(5,)`."),
     "model.filters": Meaning("filters", "Of the stem and of each stage."),
@@ -135,7 +137,8 @@ MEANINGS = {
     "train.precision": Meaning(
         "",
         "`float32`, `mixed_bfloat16` or `mixed_float16`: in what layers compute while training. The trained model is "
-        "kept, and evaluated, in float32. A CPU without instructions for it takes about ten times as long.",
+        "kept, and evaluated, in float32. A CPU is sure to be faster with matrix units (AMX) only; one without any "
+        "instructions for it takes about ten times as long.",
     ),
     "distribution.strategy": Meaning(
         "", "`none`: one device; `mirrored`: all GPUs of this machine; `multi_worker`: several processes or machines."

@@ -37,6 +37,12 @@ def check_whole(name, value, least):
         raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
 
 
+def check_share(name, value):
+    """Raises ValueError unless the value is a share of which something is left: at least 0 and below 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} is {value!r}; it must lie in [0, 1)")
+
+
 def half_squares(weight_decay):
     """The regulariser weight_decay * sum(w**2) / 2, whose gradient is weight_decay * w; None for 0.
 

@@ -2,10 +2,12 @@
 
 import keras
 
+from alp_tf.models import checks
+
 INITIALIZERS = ("madry", "glorot")
 
 
-def lenet(*, input_shape=(28, 28, 1), num_classes=10, initializer="madry"):
+def lenet(*, input_shape=(28, 28, 1), num_classes=10, initializer="madry", dropout=0.0):
     """Two 5x5 convolutions of 32 and 64 filters, each pooled by 2, and 1,024 hidden units; 3,274,634 weights on MNIST.
 
     Args:
@@ -14,12 +16,16 @@ def lenet(*, input_shape=(28, 28, 1), num_classes=10, initializer="madry"):
       initializer: "madry" starts weights as truncated normals of standard deviation 0.1 and biases at 0.1, as Madry's
         code does; "glorot" is Keras' own start, from which adversarial training takes hold within hundreds instead of
         thousands of steps.
+      dropout: share of the hidden units' outputs dropped while training; 0 is Madry's. The network of TensorFlow's
+        tutorial, from which Madry's comes, had it here.
 
     Raises:
-      ValueError: another initializer.
+      ValueError: another initializer, or a share outside [0, 1).
     """
     if initializer not in INITIALIZERS:
         raise ValueError(f"initializer is {initializer!r}; it must be one of {', '.join(INITIALIZERS)}")
+
+    checks.check_share("dropout", dropout)
 
     def start():
         if initializer == "glorot":
@@ -36,6 +42,7 @@ def lenet(*, input_shape=(28, 28, 1), num_classes=10, initializer="madry"):
             keras.layers.MaxPooling2D(2),
             keras.layers.Flatten(),
             keras.layers.Dense(1024, activation="relu", **start()),
+            *([keras.layers.Dropout(dropout)] if dropout else []),
             keras.layers.Dense(num_classes, **start()),
         ],
         name="lenet",

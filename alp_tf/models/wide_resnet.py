@@ -85,8 +85,7 @@ def wide_resnet(*, input_shape=(32, 32, 3), num_classes=10, depth=28, width=10, 
             f"depth is {depth!r}; it must be 6 n + 4: 10, 16, 22, 28, 34, 40 ... Madry's network of 32 layers is "
             "madry_wide_resnet"
         )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; it must lie in [0, 1)")
+    checks.check_share("dropout", dropout)
 
     def activated(inputs):
         return keras.layers.ReLU()(residual.normalization()(inputs))

@@ -35,6 +35,20 @@ def test_lenet_can_start_from_glorots_weights():
         assert not bias.any()
 
 
+def test_lenet_drops_hidden_units_while_it_trains_and_never_afterwards():
+    model = models.build("lenet", input_shape=(28, 28, 1), num_classes=10, dropout=0.25)
+    plain = models.build("lenet", input_shape=(28, 28, 1), num_classes=10)
+    plain.set_weights(model.get_weights())
+    images = np.random.default_rng(0).uniform(size=(20, 28, 28, 1)).astype(np.float32)
+    np.testing.assert_array_equal(model(images), plain(images))
+    dropped = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dropout))
+    kept = dropped(np.ones((20, 1024), np.float32), training=True).numpy()
+    assert (kept == 0).mean() == pytest.approx(0.25, abs=0.02)
+    assert model.layers.index(dropped) == len(model.layers) - 2
+    assert not np.array_equal(model(images, training=True), plain(images))
+    assert np.array_equal(plain(images, training=True), plain(images))
+
+
 @pytest.mark.parametrize(("name", "shape", "classes"), [("lenet", (32, 32, 3), 7), ("digits_cnn", (8, 8, 1), 10)])
 def test_models_return_logits_and_load_without_this_package(name, shape, classes, tmp_path):
     model = models.build(name, input_shape=shape, num_classes=classes)
@@ -51,6 +65,8 @@ def test_unknown_names_and_options_are_refused():
         models.build("lennet", input_shape=(28, 28, 1), num_classes=10)
     with pytest.raises(ValueError, match="madry, glorot"):
         models.build("lenet", input_shape=(28, 28, 1), num_classes=10, initializer="zeros")
+    with pytest.raises(ValueError, match=r"dropout is 1; it must lie in \[0, 1\)"):
+        models.build("lenet", input_shape=(28, 28, 1), num_classes=10, dropout=1)
 
 
 def test_the_page_lists_every_model_with_its_options():
