@@ -24,7 +24,6 @@ def lenet(*, input_shape=(28, 28, 1), num_classes=10, initializer="madry", dropo
     """
     if initializer not in INITIALIZERS:
         raise ValueError(f"initializer is {initializer!r}; it must be one of {', '.join(INITIALIZERS)}")
-
     checks.check_share("dropout", dropout)
 
     def start():
