@@ -5,6 +5,7 @@ one with another number of reading threads, sees the same pixels.
 """
 
 import dataclasses
+import math
 
 import tensorflow as tf
 
@@ -39,6 +40,53 @@ class PadCrop:
         cropped = tf.image.stateless_random_crop(padded, [*size, image.shape[-1]], crop_seed)
         changed = tf.image.stateless_random_flip_left_right(cropped, flip_seed) if self.flip else cropped
         return tf.cast(changed, tf.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Affine:
+    """Turned, zoomed and moved at random, about the image's centre; bilinear, black coming in.
+
+    Attributes:
+      turn: degrees at most, either way.
+      zoom: the size changes by that share at most, either way.
+      shift: pixels at most, either way along each side, and parts of a pixel.
+    """
+
+    turn: float = 15.0
+    zoom: float = 0.1
+    shift: float = 2.0
+    takes_whole_images = False
+
+    def __call__(self, image, size, seed):
+        """The changed image.
+
+        Args:
+          image: [height, width, channels].
+          size: (height, width) again.
+          seed: int64 [2].
+        """
+        turned, zoomed, down, right = tf.unstack(tf.random.stateless_uniform([4], seed, -1.0, 1.0))
+        angle = turned * (self.turn * math.pi / 180)
+        zoom = 1 + zoomed * self.zoom
+        cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
+        y, x = ((side - 1) / 2 for side in size)
+        # Where a pixel of the result comes from: a row of the matrix for x, then one for y; nothing in perspective.
+        matrix = [
+            *(cos, -sin, x - cos * x + sin * y + right * self.shift),
+            *(sin, cos, y - sin * x - cos * y + down * self.shift),
+            *(0.0, 0.0),
+        ]
+        (changed,) = tf.unstack(
+            tf.raw_ops.ImageProjectiveTransformV3(
+                images=tf.cast(image, tf.float32)[None],
+                transforms=tf.stack(matrix)[None],
+                output_shape=size,
+                fill_value=0.0,
+                interpolation="BILINEAR",
+                fill_mode="CONSTANT",
+            )
+        )
+        return changed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +133,7 @@ AUGMENTATIONS = {
     "none": None,
     "shift_by_1": PadCrop(padding=1, flip=False),
     "shift_by_2": PadCrop(padding=2, flip=False),
+    "affine": Affine(),
     "pad_crop_flip": PadCrop(),
     "inception_crop": AreaCrop(),
     "tiny_imagenet_crop": AreaCrop(area=(0.5, 1.0), flip=False),

@@ -94,6 +94,28 @@ def test_crops_have_the_areas_and_shapes_they_say(name, area, flips):
     assert 1.25 < aspects.max() < 1.37
 
 
+def test_affine_turns_zooms_and_moves_about_the_centre_as_far_as_it_says():
+    # Where pixels come from can be read off ramps, which bilinear interpolation keeps.
+    image = np.stack(np.mgrid[:41, :41].astype(np.float32), axis=-1)
+    affine = tf.function(lambda seed: datasets.AUGMENTATIONS["affine"](image, (41, 41), seed))
+    drawn = np.stack([affine(tf.constant([7, position], tf.int64)) for position in range(300)])
+    down = (drawn[:, 25, 20] - drawn[:, 15, 20]) / 10
+    right = (drawn[:, 20, 25] - drawn[:, 20, 15]) / 10
+    # Right angles stay, and lengths are the same both ways: nothing is sheared or mirrored.
+    np.testing.assert_allclose(right, np.stack([-down[:, 1], down[:, 0]], axis=1), atol=1e-4)
+    turned = np.degrees(np.arctan2(right[:, 0], right[:, 1]))
+    zoomed = 1 / np.hypot(*down.T)
+    for values, low, high in ((turned, -15, 15), (zoomed, 0.9, 1.1), *((drawn[:, 20, 20, i] - 20, -2, 2) for i in (0, 1))):
+        near, slack = 0.05 * (high - low), 1e-3 * (high - low)
+        assert low - slack < values.min() < low + near
+        assert high - near < values.max() < high + slack
+        assert values.mean() == pytest.approx((low + high) / 2, abs=2 * near)
+    drawn_alike = np.corrcoef([turned, zoomed, *(drawn[:, 20, 20].T)]) - np.eye(4)
+    assert abs(drawn_alike).max() < 0.3
+    white = datasets.AUGMENTATIONS["affine"](tf.fill([8, 8, 1], np.uint8(255)), (8, 8), tf.constant([0, 3], tf.int64))
+    assert (white.numpy().min(), white.numpy().max()) == (0, 255)
+
+
 def test_whole_pixels_stay_in_range_where_bicubic_interpolation_overshoots():
     checks = ((np.indices((8, 8)).sum(axis=0) % 2) * 255).astype(np.uint8)[None, ..., None].repeat(4, axis=0)
     labels = np.arange(4)
