@@ -105,13 +105,14 @@ def test_affine_turns_zooms_and_moves_about_the_centre_as_far_as_it_says():
     np.testing.assert_allclose(right, np.stack([-down[:, 1], down[:, 0]], axis=1), atol=1e-4)
     turned = np.degrees(np.arctan2(right[:, 0], right[:, 1]))
     zoomed = 1 / np.hypot(*down.T)
-    for values, low, high in ((turned, -15, 15), (zoomed, 0.9, 1.1), *((drawn[:, 20, 20, i] - 20, -2, 2) for i in (0, 1))):
+    moved_down, moved_right = (drawn[:, 20, 20] - 20).T
+    ranges = ((turned, -15, 15), (zoomed, 0.9, 1.1), (moved_down, -2, 2), (moved_right, -2, 2))
+    for values, low, high in ranges:
         near, slack = 0.05 * (high - low), 1e-3 * (high - low)
         assert low - slack < values.min() < low + near
         assert high - near < values.max() < high + slack
         assert values.mean() == pytest.approx((low + high) / 2, abs=2 * near)
-    drawn_alike = np.corrcoef([turned, zoomed, *(drawn[:, 20, 20].T)]) - np.eye(4)
-    assert abs(drawn_alike).max() < 0.3
+    assert abs(np.corrcoef([values for values, _, _ in ranges]) - np.eye(4)).max() < 0.3
     white = datasets.AUGMENTATIONS["affine"](tf.fill([8, 8, 1], np.uint8(255)), (8, 8), tf.constant([0, 3], tf.int64))
     assert (white.numpy().min(), white.numpy().max()) == (0, 255)
 
