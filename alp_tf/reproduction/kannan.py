@@ -157,9 +157,9 @@ TABLES = by_name(
             _row("adversarial images alone, 12,000 steps of 3e-3, shift by 1", "mnist_at"),
         ),
         note="Not in the paper, which does not say how it trained M-PGD. It prints 93.2 % under PGD-40 and, clean, "
-        "98.5 % in Table 1 and 98.8 % in Table 7. Madry et al. (2018, Table 1) print 93.2 % under PGD-40, 96.0 % under a "
-        "copy's images and 98.8 % clean for training on adversarial images alone, the last row's: the three figures of "
-        "M-PGD in Kannan's Table 7. Each row is one training.",
+        "98.5 % in Table 1 and 98.8 % in Table 7. Madry et al. (2018, Table 1) print 93.2 % under PGD-40, 96.0 % under "
+        "a copy's images and 98.8 % clean for training on adversarial images alone, the last row's: the three figures "
+        "of M-PGD in Kannan's Table 7. Each row is one training.",
         budgets=("smoke", "laptop"),
         strong=False,
     ),
