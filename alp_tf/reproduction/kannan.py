@@ -13,6 +13,13 @@ _MNIST, _SVHN = ("PGD-40",), ("PGD-10",)
 # Section 5.1: "independently initializing and adversarially training a copy of the LeNet model".
 _MNIST_COPY = {"sources": ("mnist_mpgd",)}
 _MNIST_COPY_NOTE = "Black box: images for one copy of M-PGD from another seed attack all rows (5.1)."
+# What ALP is trained with on MNIST where hours do not count.
+_LONGEST = {
+    "dataset.augmentation": "affine",
+    "optimizer.learning_rate": 2e-3,
+    "train.precision": "mixed_bfloat16",
+    "train.steps": 84_000,
+}
 # Models that must be there before others can be trained: what ensemble adversarial training learns from.
 SOURCES = {
     "imagenet_ensemble": (("imagenet_plain", {}), ("imagenet_plain", {"model.name": "resnet101"})),
@@ -115,16 +122,7 @@ TABLES = by_name(
                 "mnist_alp",
                 changes={"model.dropout": 0.5, "optimizer.learning_rate": 2e-3, "train.steps": 22_000},
             ),
-            _row(
-                "84,000 steps of 2e-3, 4 attack steps, turned, zoomed and moved",
-                "mnist_alp",
-                changes={
-                    "dataset.augmentation": "affine",
-                    "optimizer.learning_rate": 2e-3,
-                    "train.precision": "mixed_bfloat16",
-                    "train.steps": 84_000,
-                },
-            ),
+            _row("84,000 steps of 2e-3, 4 attack steps, turned, zoomed and moved", "mnist_alp", changes=_LONGEST),
         ),
         note="Not in the paper, which does not say how it trained: by training steps and the first learning rate, by "
         "the attack trained against, by how images are moved, and once with hidden units dropped. The shift was "
@@ -134,6 +132,23 @@ TABLES = by_name(
         "others in float32.",
         budgets=("smoke", "laptop"),
         strong=False,
+    ),
+    Exhibit(
+        name="kannan/1-longest",
+        kind="table",
+        title="The longest of ALP's trainings on MNIST under stronger attacks",
+        dataset="mnist",
+        columns=(
+            Column(label=_WHITE, kind=WHITE_BOX, attacks=_MNIST),
+            Column(label=_CLEAN, kind=CLEAN),
+        ),
+        rows=(
+            _row("12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", "mnist_alp"),
+            _row("84,000 steps of 2e-3, turned, zoomed and moved", "mnist_alp", changes=_LONGEST),
+        ),
+        note="Not in the paper. The first and the last row of `--table=kannan/1-training`, by which the second was "
+        "chosen.",
+        budgets=("smoke", "laptop"),
     ),
     Exhibit(
         name="kannan/1-mpgd",
