@@ -76,17 +76,15 @@ class Affine:
             *(sin, cos, y - sin * x - cos * y + down * self.shift),
             *(0.0, 0.0),
         ]
-        (changed,) = tf.unstack(
-            tf.raw_ops.ImageProjectiveTransformV3(
-                images=tf.cast(image, tf.float32)[None],
-                transforms=tf.stack(matrix)[None],
-                output_shape=size,
-                fill_value=0.0,
-                interpolation="BILINEAR",
-                fill_mode="CONSTANT",
-            )
+        changed = tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.cast(image, tf.float32)[None],
+            transforms=tf.stack(matrix)[None],
+            output_shape=size,
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
         )
-        return changed
+        return changed[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
