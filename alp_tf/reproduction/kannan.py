@@ -34,6 +34,10 @@ def _three(attacks):
     )
 
 
+def _two(attacks, label=_WHITE):
+    return Column(label=label, kind=WHITE_BOX, attacks=attacks), Column(label=_CLEAN, kind=CLEAN)
+
+
 def _top(kind, attacks, prefix=""):
     return tuple(Column(label=f"{prefix}Top {count}", kind=kind, attacks=attacks, top5=count == 5) for count in (1, 5))
 
@@ -66,10 +70,7 @@ TABLES = by_name(
         kind="table",
         title="How far ALP gets on MNIST, by training",
         dataset="mnist",
-        columns=(
-            Column(label=_WHITE, kind=WHITE_BOX, attacks=_MNIST),
-            Column(label=_CLEAN, kind=CLEAN),
-        ),
+        columns=_two(_MNIST),
         rows=(
             *(
                 _row(
@@ -138,10 +139,7 @@ TABLES = by_name(
         kind="table",
         title="The longest of ALP's trainings on MNIST under stronger attacks",
         dataset="mnist",
-        columns=(
-            Column(label=_WHITE, kind=WHITE_BOX, attacks=_MNIST),
-            Column(label=_CLEAN, kind=CLEAN),
-        ),
+        columns=_two(_MNIST),
         rows=(
             _row("12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", "mnist_alp"),
             _row("84,000 steps of 2e-3, turned, zoomed and moved", "mnist_alp", changes=_LONGEST),
@@ -154,10 +152,7 @@ TABLES = by_name(
         kind="table",
         title="M-PGD on MNIST, by training, and without clean images",
         dataset="mnist",
-        columns=(
-            Column(label=_WHITE, kind=WHITE_BOX, attacks=_MNIST),
-            Column(label=_CLEAN, kind=CLEAN),
-        ),
+        columns=_two(_MNIST),
         rows=(
             _row("M-PGD, 12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", "mnist_mpgd"),
             *(
@@ -259,10 +254,7 @@ TABLES = by_name(
         kind="table",
         title="How far logit squeezing gets on MNIST, by weight, noise, learning rate and length",
         dataset="mnist",
-        columns=(
-            Column(label=_WHITE, kind=WHITE_BOX, attacks=_MNIST),
-            Column(label=_CLEAN, kind=CLEAN),
-        ),
+        columns=_two(_MNIST),
         rows=tuple(
             _row(
                 f"weight {weight:g}, sigma {noise:g}, learning rate {rate:g}, {_TIMES[length]} as long",
@@ -351,10 +343,7 @@ FIGURES = by_name(
         kind="figure",
         title="Varying the logit pairing weight for MNIST",
         dataset="mnist",
-        columns=(
-            Column(label=_PGD, kind=WHITE_BOX, attacks=_MNIST),
-            Column(label=_CLEAN, kind=CLEAN),
-        ),
+        columns=_two(_MNIST, _PGD),
         rows=(
             Row(label="neither noise nor defence", experiment="mnist_plain", published={_PGD: "nearly 0"}),
             # Where both curves begin.
