@@ -124,9 +124,15 @@ def order(kind, name, *, budget, seeds, copies):
     """
     exhibit = names.lookup(kind, name, TABLES if kind == "table" else FIGURES)
     if budget not in exhibit.budgets:
+        largest = exhibit.budgets[-1]
+        why = (
+            "it is not in the paper"
+            if largest == "laptop"
+            else f"{exhibit.dataset} has the paper's alone, for a cluster"
+        )
         raise ValueError(
-            f"{kind} {name} cannot be made on the budget {budget!r}: {exhibit.dataset} has the paper's alone, for a "
-            "cluster. Write --budget=paper, or --budget=smoke to see everything run"
+            f"{kind} {name} cannot be made on the budget {budget!r}: {why}. Write --budget={largest}, or "
+            "--budget=smoke to see everything run"
         )
     if not 1 <= copies <= len(seeds):
         raise ValueError(f"--copies is {copies}; it must be from 1 to the number of seeds, {len(seeds)}")

@@ -23,6 +23,7 @@ MISTAKES = {
     "both": (["--table=kannan/1", "--list"], "--table=kannan/1 and --list cannot be had at once"),
     "the digits among others": (["--table=digits", "--table=kannan/1"], "--table=digits and --table=kannan/1 cannot"),
     "a cluster's": (["--table=kannan/3"], "Write --budget=paper"),
+    "a laptop's": (["--table=kannan/1-mpgd", "--budget=paper"], "not in the paper. Write --budget=laptop"),
     "too many copies": (["--table=kannan/1", "--copies=2"], "--copies is 2"),
     "a published smoke": (["--table=kannan/1", "--budget=smoke", "--publish"], "a smoke is no result"),
     "the digits' directory": (["--table=kannan/1", "--workdir=x"], "--workdir is for --table=digits"),
