@@ -1,8 +1,8 @@
 """Adversarial logit pairing on MNIST: Kannan's Table 1, row ALP: 96.4 % white box, 97.5 % black box, 98.8 % clean.
 
-The weight is Kannan's (5.1: "a final logit pairing weight of 1"; 0.2 to 1 did as well). Expected on the `laptop`
-budget: 95.8 % under PGD-40 and 99.0 % clean on the 10,000 test images, in 41 minutes of training and 3 of evaluation on
-one core (`alp_tf.reproduce --table=kannan/1-training`).
+The weight is Kannan's (5.1: "a final logit pairing weight of 1"; 0.2 to 1 did as well); 0.5 and 3 are in
+`alp_tf.reproduce --table=kannan/1-training`. Expected on the `laptop` budget: 95.8 % under PGD-40 and 99.0 % clean on
+the 10,000 test images, in 41 minutes of training and 3 of evaluation on one core (the same table).
 
     python -m alp_tf.main --config=experiments/mnist_alp.py --config.dataset.data_dir=DIR
 

@@ -132,6 +132,7 @@ AUGMENTATIONS = {
     "shift_by_1": PadCrop(padding=1, flip=False),
     "shift_by_2": PadCrop(padding=2, flip=False),
     "affine": Affine(),
+    "affine_half": Affine(turn=7.5, zoom=0.05, shift=1.0),
     "pad_crop_flip": PadCrop(),
     "inception_crop": AreaCrop(),
     "tiny_imagenet_crop": AreaCrop(area=(0.5, 1.0), flip=False),
