@@ -77,7 +77,7 @@ def default():
         **_unset(bool, "nesterov"),
     }
     config.train = {"steps": 660, "batch_size": 64, "checkpoint_every": 110, "keep_checkpoints": 2}
-    config.train.precision = "float32"
+    config.train.update(precision="float32", **_unset(str, "start_from"))
     config.distribution = dict(distribution.DEFAULTS)
     config.evaluation = {"examples": 0, "batch_size": 200, "masking_examples": 100}
     config.evaluation.attacks = {"pgd": attack(epsilon=0.2, step_size=0.01, steps=100)}

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alp_tf import callbacks, checkpoints, configs, datasets, distribution, evaluation, files, machine
+from alp_tf import callbacks, checkpoints, configs, datasets, distribution, evaluation, files, loading, machine
 from alp_tf.evaluation import plots
 from alp_tf.workdir import WorkDir
 
@@ -122,6 +122,8 @@ def _trained(config, workdir, name, cluster):
         tf.config.experimental.enable_op_determinism()
     with cluster.scope(), _precision(config.train.precision):
         classifier = configs.build_classifier(config, data)
+        if config.train.start_from:
+            loading.start(classifier, config.train.start_from)
         defense = configs.build_defense(config, classifier)
     # A number of test images that there are not is told before anything is written.
     data.test_batches(config.evaluation.batch_size, examples=config.evaluation.examples)

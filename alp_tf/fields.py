@@ -134,6 +134,11 @@ MEANINGS = {
     "train.batch_size": Meaning("images", "In a step, over all replicas that count."),
     "train.checkpoint_every": Meaning(_STEPS, "Between checkpoints, rows of history.jsonl and points in TensorBoard."),
     "train.keep_checkpoints": Meaning("checkpoints", "Older ones are deleted."),
+    "train.start_from": Meaning(
+        "path",
+        "Work directory, `.keras` file or `module:function` of a model of the same architecture, whose weights the run "
+        "starts from; for another number of classes, all but the last layer's. Unset: random weights.",
+    ),
     "train.precision": Meaning(
         "",
         "`float32`, `mixed_bfloat16` or `mixed_float16`: in what layers compute while training. The trained model is "

@@ -1,5 +1,7 @@
 """Finding a classifier by what a user types: a work directory, a `.keras` file, a SavedModel, or `module:function`."""
 
+import itertools
+import logging
 import pathlib
 import zipfile
 
@@ -14,6 +16,7 @@ from alp_tf import (
 )
 from alp_tf.workdir import WorkDir
 
+_log = logging.getLogger("alp_tf")
 _ALLOWED = (
     "a work directory of alp_tf.main, a .keras file, the directory of a SavedModel, or module:function, where the "
     "function takes no argument and returns a Keras model"
@@ -45,6 +48,38 @@ def classifier(place):
     if not path.exists():
         return _function(place)
     raise ValueError(f"{place} is neither {_ALLOWED}")
+
+
+def start(model, place):
+    """Gives a new classifier the weights of a trained one of the same architecture.
+
+    Its last layer keeps the weights it has where the trained one is for another number of classes.
+
+    Args:
+      model: keras.Model, which is changed.
+      place: str; see the module's docstring. A SavedModel has no layers to take weights from.
+
+    Raises:
+      ValueError: see `classifier`; or another architecture, of which the first difference is said.
+    """
+    trained = classifier(place)
+    if not isinstance(trained, keras.Model):
+        raise ValueError(f"{place} is a SavedModel, which has no layers; write a work directory or a .keras file")
+    head = {id(weight) for weight in next(layer for layer in reversed(model.layers) if layer.weights).weights}
+    pairs = list(itertools.zip_longest(model.weights, trained.weights))
+    other = [pair for pair in pairs if getattr(pair[0], "shape", None) != getattr(pair[1], "shape", None)]
+    body = [pair for pair in other if id(pair[0]) not in head]
+    if body:
+        ours, theirs = ("nothing" if weight is None else f"{weight.path} {tuple(weight.shape)}" for weight in body[0])
+        raise ValueError(
+            f"{place} is of another architecture than the network that is to start from it: it has {theirs} where this "
+            f"network has {ours}. Write the config.model fields that it was trained with"
+        )
+    if other:
+        _log.warning("the last layer starts anew: %s is for another number of classes", place)
+    for ours, theirs in pairs:
+        if not other or id(ours) not in head:
+            ours.assign(theirs)
 
 
 def check(place):

@@ -86,6 +86,10 @@ MISTAKES = {
         ["--config=experiments/mnist_alp.py", "--config.dataset.data_dir=nowhere"],
         "--config.dataset.data_dir=DIR",
     ),
+    "nothing to start from": (
+        ["--config=experiments/digits_alp.py", "--config.train.start_from=nowhere"],
+        "error: nowhere does not exist. Write a work directory",
+    ),
     "unused field": (["--config=experiments/digits_undefended.py", "--config.defense.weight=1"], "has no weight"),
 }
 

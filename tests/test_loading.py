@@ -76,3 +76,33 @@ def test_what_is_no_model_is_told(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="its training is not finished"):
         loading.classifier(str(tmp_path))
+
+
+def test_a_new_classifier_starts_from_the_weights_of_a_trained_one(classifier, batch, tmp_path, caplog):
+    classifier.save(tmp_path / "model.keras")
+    fresh = small_classifier()
+    loading.start(fresh, str(tmp_path))
+    same_logits(fresh, classifier, batch)
+    assert not caplog.records
+    other = small_classifier(classes=3)
+    before = other.get_weights()
+    loading.start(other, str(tmp_path / "model.keras"))
+    assert "the last layer starts anew" in caplog.text
+    for value, expected in zip(other.get_weights(), [*classifier.get_weights()[:-2], *before[-2:]], strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_a_classifier_does_not_start_from_another_architecture(classifier, tmp_path):
+    classifier.save(tmp_path / "model.keras")
+    before = (wider := small_classifier(shape=(8, 8, 1))).get_weights()
+    with pytest.raises(
+        ValueError, match=r"hidden/kernel \(288, 16\) where this network has \S*hidden/kernel \(512, 16\)"
+    ):
+        loading.start(wider, str(tmp_path))
+    assert all((a == b).all() for a, b in zip(before, wider.get_weights(), strict=True))
+    shallower = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(5)])
+    with pytest.raises(ValueError, match="of another architecture"):
+        loading.start(shallower, str(tmp_path))
+    classifier.export(tmp_path / "saved", verbose=False)
+    with pytest.raises(ValueError, match="is a SavedModel, which has no layers"):
+        loading.start(small_classifier(), str(tmp_path / "saved"))

@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 
 from alp_tf import configs, defenses, tables
-from alp_tf.reproduction.exhibit import Scaled
+from alp_tf.reproduction.exhibit import Scaled, Trained
 from alp_tf.workdir import flat
 
 BUDGETS = ("smoke", "laptop", "paper")
@@ -27,7 +27,7 @@ class Model:
 
     Attributes:
       experiment: name of the file in experiments/.
-      changes: tuple of (dotted field, value or Scaled).
+      changes: tuple of (dotted field, value, Scaled or Trained).
       seed: of the training.
     """
 
@@ -36,8 +36,16 @@ class Model:
     seed: int
 
 
+def start_of(model):
+    """The Model whose weights a model's training starts from, or None."""
+    for _, value in model.changes:
+        if isinstance(value, Trained):
+            return Model(value.experiment, value.changes, model.seed)
+    return None
+
+
 def configuration(model, budget):
-    """The configuration of a model.
+    """The configuration of a model, without the place of the one that it starts from.
 
     Args:
       model: Model.
@@ -49,7 +57,10 @@ def configuration(model, budget):
     config = _file_config(model.experiment, budget)
     for field, value in model.changes:
         group, name = _group(config, field)
-        group[name] = type(group[name])(group[name] * value.factor) if isinstance(value, Scaled) else value
+        if isinstance(value, Scaled):
+            group[name] = type(group[name])(group[name] * value.factor)
+        elif not isinstance(value, Trained):
+            group[name] = value
     config.seed = model.seed
     # Who trains it again has the same weights, and may go on measuring them.
     config.deterministic = True
@@ -74,9 +85,11 @@ def directory_name(model, budget):
         if isinstance(value, Scaled):
             # Not the product: smoke shrinks it, and the factors would meet in one directory.
             parts.append(f"{name}x{value.factor:g}")
-        else:
+        elif not isinstance(value, Trained):
             parts.append(f"{name}={value:g}" if isinstance(value, int | float) else f"{name}={value}")
-    return "-".join([*parts, f"seed{model.seed}"])
+    start = start_of(model)
+    # That name ends with the seed, which is of both.
+    return "-".join([*parts, f"from-{directory_name(start, budget)}" if start else f"seed{model.seed}"])
 
 
 def simplified(model, budget):
@@ -86,9 +99,10 @@ def simplified(model, budget):
       model: Model.
       budget: one of `BUDGETS`.
     """
-    own = _file_fields(model.experiment, budget)
+    own, start = _file_fields(model.experiment, budget), start_of(model)
+    plain = start and Trained(start.experiment, simplified(start, budget).changes)
     changes = [
-        (field, value)
+        (field, plain if isinstance(value, Trained) else value)
         for field, value in sorted(model.changes, key=lambda change: change[0])
         if (value.factor != 1 if isinstance(value, Scaled) else own[field] != value)
     ]

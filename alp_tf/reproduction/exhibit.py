@@ -14,6 +14,19 @@ class Scaled:
     factor: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """In place of `train.start_from`: a model that is trained before, from the row's own seed.
+
+    Attributes:
+      experiment: name of the file in experiments/.
+      changes: tuple of (dotted field, value or Scaled).
+    """
+
+    experiment: str
+    changes: tuple = ()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Column:
     """One measurement.
@@ -38,7 +51,7 @@ class Row:
     Attributes:
       label: as the paper prints it; unique in its exhibit.
       experiment: name of the file in experiments/.
-      changes: {dotted field: value or Scaled}, what a sweep changes in it.
+      changes: {dotted field: value, Scaled or Trained}, what a sweep changes in it.
       published: {label of a column: per cent as printed}; a column that is not there was not printed.
       sources: experiments whose models make the black-box images, in place of a copy of the model itself.
       series, x: curve of a figure, and where on it; x None is a horizontal line.

@@ -141,6 +141,12 @@ def order(kind, name, *, budget, seeds, copies):
 
 def needed_first(model):
     """The Models whose files a model's training reads."""
+    start = budgets.start_of(model)
+    return (*learnt_from(model), *([start] if start else ()))
+
+
+def learnt_from(model):
+    """The Models that adversarial examples of a model's training come from."""
     return tuple(
         Model(experiment, tuple(changes.items()), model.seed)
         for experiment, changes in kannan.SOURCES.get(model.experiment, ())
@@ -168,5 +174,6 @@ def said(part):
 
 
 def _training(model):
-    yield from before(training(model))
+    for needed in needed_first(model):
+        yield from _training(needed)
     yield training(model)

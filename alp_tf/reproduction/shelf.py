@@ -18,7 +18,7 @@ from alp_tf import files
 from alp_tf.workdir import PLACE_ONLY, flat
 
 # What differs between machines, or between runs of the same training, and leaves the weights alone.
-_LEFT_OUT = (*PLACE_ONLY, "defense.sources", "train.keep_checkpoints", "train.checkpoint_every")
+_LEFT_OUT = (*PLACE_ONLY, "defense.sources", "train.start_from", "train.keep_checkpoints", "train.checkpoint_every")
 
 
 class Shelf:

@@ -44,13 +44,15 @@ class Store:
         return self.path / budgets.directory_name(model, self._budget)
 
     def config(self, model):
-        """The configuration of a model, with where its data and the models that it learns from are."""
+        """The configuration of a model, with where its data and the models are that it learns or starts from."""
         config = budgets.configuration(model, self._budget)
         config.dataset.data_dir = self._data_dir
         config.dataset.archives = self._archives
-        needed = parts.needed_first(model)
-        if needed:
-            config.defense.sources = tuple(str(self.directory(source) / "model.keras") for source in needed)
+        sources, start = parts.learnt_from(model), budgets.start_of(model)
+        if sources:
+            config.defense.sources = tuple(str(self.directory(source) / "model.keras") for source in sources)
+        if start:
+            config.train.start_from = str(self.directory(start) / "model.keras")
         return config
 
     def counts(self, model):

@@ -1,6 +1,7 @@
 """Exhibits promise what the papers print, share what they have in common, and say how they were made."""
 
 import ast
+import dataclasses
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ from alp_tf import configs, machine, tables
 from alp_tf.evaluation import protocols
 from alp_tf.reproduction import budgets, estimate, intervals, markdown, measuring, parts, work
 from alp_tf.reproduction.budgets import Model
-from alp_tf.reproduction.exhibit import CLEAN, Scaled
+from alp_tf.reproduction.exhibit import CLEAN, Row, Scaled, Trained
 from alp_tf.threat_model import ThreatModel
 from tests.attacks.passes import most
 from tests.reproduction.exhibits import EXHIBITS, EXPERIMENTS, MODELS, each_exhibit, order_of, rows_of_the_page
@@ -120,6 +121,25 @@ def test_models_that_are_trained_alike_are_one_model_however_they_are_written():
     models = {part.model for exhibit in EXHIBITS for part in order_of(exhibit).parts()}
     names = {budgets.directory_name(model, "laptop") for model in models}
     assert len(models) == len(names) > 20
+
+
+def test_a_model_that_starts_from_another_is_trained_after_it(tmp_path):
+    # The weight is the file's own: written or not, it is the same model.
+    start = Trained("mnist_alp", (("train.steps", 30), ("defense.weight", 1.0)))
+    exhibit = dataclasses.replace(
+        parts.TABLES["kannan/1-training"],
+        rows=(
+            Row(label="after", experiment="mnist_alp", changes={"train.start_from": start, "train.steps": 5}),
+            Row(label="before", experiment="mnist_alp", changes={"train.steps": 30}),
+        ),
+    )
+    trained = [part.model for part in order_of(exhibit, seeds=(3,)).parts() if part.kind == "train"]
+    names = ["mnist_alp-steps=30-seed3", "mnist_alp-steps=5-from-mnist_alp-steps=30-seed3"]
+    assert [budgets.directory_name(model, "laptop") for model in trained] == names
+    store = work.Store(tmp_path, "laptop", sizes=measuring.Sizes())
+    starts = [store.config(model).train.start_from for model in trained]
+    assert starts == [None, str(store.directory(trained[0]) / "model.keras")]
+    assert "train.start_from" not in budgets.differences(trained[1], "laptop")
 
 
 def test_a_table_trains_each_model_once_and_what_it_needs_first():
