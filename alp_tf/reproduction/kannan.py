@@ -155,8 +155,8 @@ TABLES = by_name(
         "pairing, 1 where none is given. The shift was chosen by these test images, among the first three; the "
         "learning rate and the attack of the fourth by the training accuracy in runs of 1,600 steps. The others were "
         "tried because these four fell short of the paper on these test images. Those of 18,000, 66,000 and 84,000 "
-        "steps, that which goes on from 66,000 and those with a weight computed in bfloat16 while they trained, the others "
-        "in float32.",
+        "steps, that which goes on from 66,000 and those with a weight computed in bfloat16 while they trained, the "
+        "others in float32.",
         budgets=("smoke", "laptop"),
         strong=False,
     ),
