@@ -1,4 +1,7 @@
-"""Finding a classifier by what a user types: a work directory, a `.keras` file, a SavedModel, or `module:function`."""
+"""A classifier, or the weights to start from, by what a user types.
+
+That is a work directory, a `.keras` file, a SavedModel, or `module:function`.
+"""
 
 import itertools
 import logging

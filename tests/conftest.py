@@ -1,5 +1,6 @@
-"""Small models and data that many tests share, and the data directory where real data lie."""
+"""Small models, data and interruptions that many tests share, and the data directory where real data lie."""
 
+import contextlib
 import os
 
 from alp_tf import command_line
@@ -11,7 +12,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-from alp_tf import datasets  # noqa: E402
+from alp_tf import checkpoints, datasets  # noqa: E402
 
 
 def small_classifier(shape=(6, 6, 1), classes=5):
@@ -56,6 +57,24 @@ def digits_classifier():
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(data.train_batches(64, seed=0), steps_per_epoch=200, verbose=0)
     return model
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Makes contexts in which a run is interrupted, as by Ctrl-C, right after its next checkpoint."""
+    save = checkpoints.Checkpoints.save
+
+    def save_and_stop(kept, step):
+        save(kept, step)
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interruption():
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
+            yield
+
+    return interruption
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alp_tf import callbacks, checkpoints, command_line, configs, datasets, defenses, evaluation, experiment
+from alp_tf import callbacks, command_line, configs, datasets, defenses, evaluation, experiment
 from alp_tf.evaluation import protocols
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -354,20 +354,12 @@ def averaging(steps, every):
     return config
 
 
-def test_averaged_weights_are_saved_and_trained_on_are_the_others(tmp_path, monkeypatch, no_pictures):
+def test_averaged_weights_are_saved_and_trained_on_are_the_others(tmp_path, interrupted, no_pictures):
     steps = 5
     # Two fits, of two periods and of a rest; Keras ends each with the averages in place.
     experiment.run(averaging(steps, 2), tmp_path / "averaged", name="averaged")
-    save = checkpoints.Checkpoints.save
-
-    def save_and_stop(kept, step):
-        save(kept, step)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            experiment.run(averaging(steps, 2), tmp_path / "resumed", name="resumed")
+    with interrupted():
+        experiment.run(averaging(steps, 2), tmp_path / "resumed", name="resumed")
     experiment.run(averaging(steps, 2), tmp_path / "resumed", name="resumed")
     plain = averaging(steps, 1)
     plain.optimizer.ema = None

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from alp_tf import checkpoints, configs, datasets, experiment, machine
+from alp_tf import configs, datasets, experiment, machine
 
 
 def configured(precision, steps=10):
@@ -41,18 +41,10 @@ def test_the_kept_model_is_of_float32_and_near_the_one_trained_in_it(tmp_path, s
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_interrupted_it_ends_with_the_same_weights(tmp_path, monkeypatch):
+def test_interrupted_it_ends_with_the_same_weights(tmp_path, interrupted):
     whole = trained(tmp_path / "whole", "mixed_bfloat16")
-    save = checkpoints.Checkpoints.save
-
-    def save_and_stop(kept, step):
-        save(kept, step)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            trained(tmp_path / "resumed", "mixed_bfloat16")
+    with interrupted():
+        trained(tmp_path / "resumed", "mixed_bfloat16")
     resumed = trained(tmp_path / "resumed", "mixed_bfloat16")
     for value, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(value, expected)

@@ -38,13 +38,10 @@ def test_a_run_begins_with_the_weights_of_a_work_directory(trained, tmp_path, pr
     assert 0.9e-3 < max(moved) < 1.1e-3
 
 
-def test_resumed_it_goes_on_from_its_own_weights(trained, tmp_path, monkeypatch):
+def test_resumed_it_goes_on_from_its_own_weights(trained, tmp_path, interrupted):
     experiment.train(configured(4, trained), tmp_path / "whole", name="run")
-    with monkeypatch.context() as patch:
-        patch.setattr(experiment, "_save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            experiment.train(configured(4, trained), tmp_path / "resumed", name="run")
-    (tmp_path / "resumed/checkpoints/step-4.index").unlink()
+    with interrupted():
+        experiment.train(configured(4, trained), tmp_path / "resumed", name="run")
     experiment.train(configured(4, trained), tmp_path / "resumed", name="run")
     for value, expected in zip(weights(tmp_path / "resumed"), weights(tmp_path / "whole"), strict=True):
         np.testing.assert_array_equal(value, expected)
