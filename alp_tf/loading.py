@@ -20,10 +20,9 @@ from alp_tf import (
 from alp_tf.workdir import WorkDir
 
 _log = logging.getLogger("alp_tf")
-_ALLOWED = (
-    "a work directory of alp_tf.main, a .keras file, the directory of a SavedModel, or module:function, where the "
-    "function takes no argument and returns a Keras model"
-)
+_FUNCTION = "or module:function, where the function takes no argument and returns a Keras model"
+_ALLOWED = f"a work directory of alp_tf.main, a .keras file, the directory of a SavedModel, {_FUNCTION}"
+_WITH_LAYERS = f"a work directory of alp_tf.main, a .keras file, {_FUNCTION}"
 
 
 def classifier(place):
@@ -38,6 +37,10 @@ def classifier(place):
     Raises:
       ValueError: nothing there, or nothing that is a classifier; says what is allowed.
     """
+    return _found(place, _ALLOWED)
+
+
+def _found(place, allowed):
     path = pathlib.Path(place)
     if path.is_dir() and WorkDir(path).model_keras.exists():
         return _keras_file(WorkDir(path).model_keras)
@@ -47,10 +50,10 @@ def classifier(place):
         return _keras_file(path)
     if WorkDir(path).config_json.exists():
         raise ValueError(f"{place} is a work directory without model.keras: its training is not finished")
-    check(place)
+    check(place, allowed)
     if not path.exists():
-        return _function(place)
-    raise ValueError(f"{place} is neither {_ALLOWED}")
+        return _function(place, allowed)
+    raise ValueError(f"{place} is neither {allowed}")
 
 
 def start(model, place):
@@ -65,9 +68,9 @@ def start(model, place):
     Raises:
       ValueError: see `classifier`; or another architecture, of which the first difference is said.
     """
-    trained = classifier(place)
+    trained = _found(place, _WITH_LAYERS)
     if not isinstance(trained, keras.Model):
-        raise ValueError(f"{place} is a SavedModel, which has no layers; write a work directory or a .keras file")
+        raise ValueError(f"{place} has no layers to take weights from. Write {_WITH_LAYERS}")
     head = {id(weight) for weight in next(layer for layer in reversed(model.layers) if layer.weights).weights}
     pairs = list(itertools.zip_longest(model.weights, trained.weights))
     other = [pair for pair in pairs if getattr(pair[0], "shape", None) != getattr(pair[1], "shape", None)]
@@ -85,10 +88,18 @@ def start(model, place):
             ours.assign(theirs)
 
 
-def check(place):
-    """Raises ValueError where there is nothing of that name; says what is allowed."""
+def check(place, allowed=_ALLOWED):
+    """Fails where there is nothing of that name.
+
+    Args:
+      place: str; see the module's docstring.
+      allowed: what the error says can be written there.
+
+    Raises:
+      ValueError: nothing there.
+    """
     if not pathlib.Path(place).exists() and ":" not in place:
-        raise ValueError(f"{place} does not exist. Write {_ALLOWED}")
+        raise ValueError(f"{place} does not exist. Write {allowed}")
 
 
 def _keras_file(path):
@@ -145,8 +156,8 @@ class SavedClassifier:
         return self._signature(**{self._input: images})[self._output]
 
 
-def _function(place):
-    model = names.called(place, _ALLOWED)
+def _function(place, allowed):
+    model = names.called(place, allowed)
     if not callable(model):
         raise ValueError(f"{place}() returned {type(model).__name__}; a Keras model or a function to logits is needed")
     return model

@@ -104,5 +104,5 @@ def test_a_classifier_does_not_start_from_another_architecture(classifier, tmp_p
     with pytest.raises(ValueError, match="of another architecture"):
         loading.start(shallower, str(tmp_path))
     classifier.export(tmp_path / "saved", verbose=False)
-    with pytest.raises(ValueError, match="is a SavedModel, which has no layers"):
+    with pytest.raises(ValueError, match="has no layers to take weights from. Write a work directory"):
         loading.start(small_classifier(), str(tmp_path / "saved"))

@@ -49,7 +49,10 @@ def test_resumed_it_goes_on_from_its_own_weights(trained, tmp_path, interrupted)
 
 def test_a_run_that_cannot_start_leaves_its_directory_free(trained, tmp_path):
     config = configured(1, tmp_path / "nothing.keras")
-    with pytest.raises(ValueError, match="nothing.keras does not exist. Write a work directory"):
+    with pytest.raises(
+        ValueError,
+        match="nothing.keras does not exist. Write a work directory of alp_tf.main, a .keras file, or module",
+    ):
         experiment.train(config, tmp_path / "run", name="run")
     config = configured(1, trained)
     config.model.name = "lenet"
