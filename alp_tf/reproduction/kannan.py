@@ -1,31 +1,22 @@
 """Tables 1 to 10 and Figure 1 of Kannan et al. 2018, with the figures that they print.
 
-Beside Tables 1 and 7 stand our own of the same models by training (`kannan/1-…`, `kannan/7-sweep`): the paper does not
-say how it trained.
+Beside Tables 1 and 7 stand our own of the same models by training (`kannan/1-…`, `kannan/7-sweep`), which
+kannan_trainings holds.
 """
 
-from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN, WHITE_BOX, Column, Exhibit, Row, Scaled, Trained, by_name
+from alp_tf.reproduction import kannan_trainings
+from alp_tf.reproduction.exhibit import BLACK_BOX, CLEAN, WHITE_BOX, Column, Exhibit, Row, by_name
 
 _WHITE, _BLACK, _CLEAN = "White Box", "Black Box", "Clean"
 _IMAGENET = ("PGD-10 random target", "PGD-10 least likely")
 # Section 5.3.4: the worst of all attacks tried counts, and iter_ll was the strongest of the black boxes.
 _TRANSFERRED = (*_IMAGENET, "iter-LL")
-_TIMES = {1: "once", 2: "twice", 4: "four times"}
 # ImageNet has one budget, the paper's.
 _CLUSTER = {"dataset": "imagenet2012", "budgets": ("smoke", "paper")}
 _MNIST, _SVHN = ("PGD-40",), ("PGD-10",)
 # Section 5.1: "independently initializing and adversarially training a copy of the LeNet model".
 _MNIST_COPY = {"sources": ("mnist_mpgd",)}
 _MNIST_COPY_NOTE = "Black box: images for one copy of M-PGD from another seed attack all rows (5.1)."
-# What ALP is trained with on MNIST where hours do not count.
-_LONGEST = {
-    "dataset.augmentation": "affine",
-    "optimizer.learning_rate": 2e-3,
-    "train.precision": "mixed_bfloat16",
-    "train.steps": 84_000,
-}
-# Between that and images moved by a pixel, which are learnt by heart in as many steps.
-_HALF_AS_FAR = _LONGEST | {"dataset.augmentation": "affine_half", "train.steps": 66_000}
 # Models that must be there before others can be trained: what ensemble adversarial training learns from.
 SOURCES = {
     "imagenet_ensemble": (("imagenet_plain", {}), ("imagenet_plain", {"model.name": "resnet101"})),
@@ -71,190 +62,7 @@ TABLES = by_name(
         ),
         note=_MNIST_COPY_NOTE,
     ),
-    Exhibit(
-        name="kannan/1-training",
-        kind="table",
-        title="How far ALP gets on MNIST, by training",
-        dataset="mnist",
-        columns=_two(_MNIST),
-        rows=(
-            *(
-                _row(
-                    f"18,000 steps of 1e-3, 7 attack steps, {said}",
-                    "mnist_alp",
-                    changes={
-                        "dataset.augmentation": shift,
-                        "defense.attack.steps": 7,
-                        "optimizer.learning_rate": 1e-3,
-                        "optimizer.warmup_steps": 0,
-                        "train.precision": "mixed_bfloat16",
-                        "train.steps": 18_000,
-                    },
-                )
-                for shift, said in (("none", "not moved"), ("shift_by_1", "shift by 1"), ("shift_by_2", "shift by 2"))
-            ),
-            _row("12,000 steps of 3e-3, 4 attack steps, shift by 1 (the budget `laptop`)", "mnist_alp"),
-            *(
-                _row(
-                    f"{steps:,} steps of {rate}, 4 attack steps, shift by 1",
-                    "mnist_alp",
-                    changes={"optimizer.learning_rate": float(rate), "train.steps": steps},
-                )
-                for steps, rate in ((30_000, "1e-3"), (30_000, "2e-3"), (30_000, "5e-3"))
-            ),
-            _row(
-                "66,000 steps of 2e-3, 4 attack steps, shift by 1",
-                "mnist_alp",
-                changes={
-                    "optimizer.learning_rate": 2e-3,
-                    "train.precision": "mixed_bfloat16",
-                    "train.steps": 66_000,
-                },
-            ),
-            *(
-                _row(
-                    f"{steps:,} steps of {rate}, 4 attack steps of 0.12 in epsilon 0.35, shift by 1",
-                    "mnist_alp",
-                    changes={
-                        "defense.attack.epsilon": 0.35,
-                        "defense.attack.step_size": 0.12,
-                        "optimizer.learning_rate": float(rate),
-                        "train.steps": steps,
-                    },
-                )
-                for steps, rate in ((12_000, "3e-3"), (24_000, "2e-3"))
-            ),
-            _row(
-                "22,000 steps of 2e-3, 4 attack steps, shift by 1, dropout 0.5",
-                "mnist_alp",
-                changes={"model.dropout": 0.5, "optimizer.learning_rate": 2e-3, "train.steps": 22_000},
-            ),
-            _row(
-                "30,000 steps of constant 1e-3, 4 attack steps, shift by 1, weights averaged",
-                "mnist_alp",
-                changes={
-                    "optimizer.ema": 0.9998,
-                    "optimizer.learning_rate": 1e-3,
-                    "optimizer.schedule": "constant",
-                    "train.precision": "mixed_bfloat16",
-                    "train.steps": 30_000,
-                },
-            ),
-            _row("84,000 steps of 2e-3, 4 attack steps, turned, zoomed and moved", "mnist_alp", changes=_LONGEST),
-            _row(
-                "66,000 steps of 2e-3, 4 attack steps, turned, zoomed and moved half as far",
-                "mnist_alp",
-                changes=_HALF_AS_FAR,
-            ),
-            _row(
-                "66,000 steps as above, then 8,000 of 1e-3, shift by 1",
-                "mnist_alp",
-                changes={
-                    "optimizer.learning_rate": 1e-3,
-                    "train.precision": "mixed_bfloat16",
-                    "train.start_from": Trained("mnist_alp", tuple(_HALF_AS_FAR.items())),
-                    "train.steps": 8_000,
-                },
-            ),
-            _row(
-                "66,000 steps as above, then 8,000 of constant 1e-3, shift by 1, weights averaged",
-                "mnist_alp",
-                changes={
-                    "optimizer.ema": 0.999,
-                    "optimizer.learning_rate": 1e-3,
-                    "optimizer.schedule": "constant",
-                    "train.precision": "mixed_bfloat16",
-                    "train.start_from": Trained("mnist_alp", tuple(_HALF_AS_FAR.items())),
-                    "train.steps": 8_000,
-                },
-            ),
-            *(
-                _row(
-                    f"66,000 steps as above, then {steps:,} of 1e-3, {count} attack steps of {size}, shift by 1",
-                    "mnist_alp",
-                    changes={
-                        "defense.attack.step_size": size,
-                        "defense.attack.steps": count,
-                        "optimizer.learning_rate": 1e-3,
-                        "train.precision": "mixed_bfloat16",
-                        "train.start_from": Trained("mnist_alp", tuple(_HALF_AS_FAR.items())),
-                        "train.steps": steps,
-                    },
-                )
-                for steps, count, size in ((4_000, 40, 0.01), (10_000, 10, 0.05))
-            ),
-            *(
-                _row(
-                    f"12,000 steps of 3e-3, 4 attack steps, shift by 1, weight {weight}",
-                    "mnist_alp",
-                    changes={"defense.weight": float(weight), "train.precision": "mixed_bfloat16"},
-                )
-                for weight in ("0.5", "3")
-            ),
-        ),
-        note="Not in the paper, which does not say how it trained: by training steps and the first learning rate, by "
-        "the attack trained against, by how images are moved, once with hidden units dropped, and by the weight of "
-        "pairing, 1 where none is given. Where weights were averaged over the steps, 0.9998 of the old average went "
-        "into the new one in the run of 30,000 steps, 0.999 in that of 8,000. The shift was chosen by these test "
-        "images, among the first three; the learning rate and the attack of the fourth by the training accuracy in "
-        "runs of 1,600 steps. The others were tried because these four fell short of the paper on these test "
-        "images. Those of 18,000, 66,000 and 84,000 steps, those that go on from 66,000, those with averages and "
-        "those with a weight computed in bfloat16 while they trained, the others in float32.",
-        budgets=("smoke", "laptop"),
-        strong=False,
-    ),
-    Exhibit(
-        name="kannan/1-longest",
-        kind="table",
-        title="The longest of ALP's trainings on MNIST under stronger attacks",
-        dataset="mnist",
-        columns=_two(_MNIST),
-        rows=(
-            _row("12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", "mnist_alp"),
-            _row("84,000 steps of 2e-3, turned, zoomed and moved", "mnist_alp", changes=_LONGEST),
-        ),
-        note="Not in the paper. Two rows of `--table=kannan/1-training`, the shortest training and the longest.",
-        budgets=("smoke", "laptop"),
-    ),
-    Exhibit(
-        name="kannan/1-mpgd",
-        kind="table",
-        title="M-PGD on MNIST, by training, and without clean images",
-        dataset="mnist",
-        columns=_two(_MNIST),
-        rows=(
-            _row("M-PGD, 12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", "mnist_mpgd"),
-            *(
-                _row(
-                    f"M-PGD, 12,000 steps of {rate}, not moved",
-                    "mnist_mpgd",
-                    changes={"dataset.augmentation": "none", "optimizer.learning_rate": float(rate)},
-                )
-                for rate in ("1e-3", "3e-4")
-            ),
-            *(
-                _row(
-                    f"M-PGD, 12,000 steps of constant {rate}, not moved",
-                    "mnist_mpgd",
-                    changes={
-                        "dataset.augmentation": "none",
-                        "optimizer.learning_rate": float(rate),
-                        "optimizer.schedule": "constant",
-                        "train.precision": "mixed_bfloat16",
-                    },
-                )
-                for rate in ("1e-3", "2e-3")
-            ),
-            _row("adversarial images alone, 12,000 steps of 3e-3, shift by 1", "mnist_at"),
-        ),
-        note="Not in the paper, which does not say how it trained M-PGD. It prints 93.2 % under PGD-40 and, clean, "
-        "98.5 % in Table 1 and 98.8 % in Table 7. Madry et al. (2018, Table 1) print 93.2 % under PGD-40, 96.0 % under "
-        "a copy's images and 98.8 % clean for training on adversarial images alone, the last row's: the three figures "
-        "of M-PGD in Kannan's Table 7. Each row is one training; those of a constant rate, as Madry's, computed in "
-        "bfloat16 while they trained. The rates were chosen by these test images.",
-        budgets=("smoke", "laptop"),
-        strong=False,
-    ),
+    *kannan_trainings.OF_TABLE_1,
     Exhibit(
         name="kannan/2",
         kind="table",
@@ -332,39 +140,7 @@ TABLES = by_name(
         note=f"{_MNIST_COPY_NOTE} The paper prints 98.5 % clean for the same M-PGD in Table 1. It gives neither the "
         "weight of squeezing nor the noise: `--table=kannan/7-sweep` looks for better ones.",
     ),
-    Exhibit(
-        name="kannan/7-sweep",
-        kind="table",
-        title="How far logit squeezing gets on MNIST, by weight, noise, learning rate and length",
-        dataset="mnist",
-        columns=_two(_MNIST),
-        rows=tuple(
-            _row(
-                f"weight {weight:g}, sigma {noise:g}, learning rate {rate:g}, {_TIMES[length]} as long",
-                "mnist_lsq",
-                changes={
-                    "defense.weight": weight,
-                    "defense.noise": noise,
-                    "optimizer.learning_rate": rate,
-                    "train.steps": Scaled(length),
-                },
-            )
-            for weight, noise, rate, length in (
-                (0.5, 0.5, 8e-3, 1),
-                (0.2, 0.5, 8e-3, 1),
-                (0.8, 0.5, 8e-3, 1),
-                (0.5, 0.3, 8e-3, 1),
-                (0.5, 0.7, 8e-3, 1),
-                (0.5, 0.5, 1e-3, 1),
-                (0.5, 0.5, 8e-3, 2),
-                (0.5, 0.5, 8e-3, 4),
-            )
-        ),
-        note="Not in the paper, which prints 86.4 % under PGD-40 and says neither with which weight nor noise, nor how "
-        "it trained. Lengths are of the budget's own. Each row is one training, and the best is the best by these same "
-        "test images.",
-        strong=False,
-    ),
+    *kannan_trainings.OF_TABLE_7,
     Exhibit(
         name="kannan/8",
         kind="table",
