@@ -60,7 +60,8 @@ def main(arguments):
     elif options.page:
         _page()
     else:
-        _exhibits(options, exhibits)
+        with command_line.plain_flags():
+            _exhibits(options, exhibits)
 
 
 def _flags():
@@ -180,8 +181,7 @@ def _exhibits(options, asked):
         print(f"{exhibit.kind} {exhibit.name}, {exhibit.title}, budget {options.budget}, {len(seeds)} seed(s)")
     # Exhibits share parts.
     wanted = list(dict.fromkeys(part for order in orders for part in order.parts()))
-    with command_line.plain_flags():
-        print(work.plan(wanted, store), flush=True)
+    print(work.plan(wanted, store), flush=True)
     if options.dry_run:
         return
     if options.publish:

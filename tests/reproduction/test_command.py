@@ -47,6 +47,18 @@ def test_mistakes_say_what_to_type(mistake, tmp_path):
     assert not (tmp_path / "output").exists()
 
 
+def test_a_data_set_that_the_first_part_misses_is_asked_for_with_this_commands_flag(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("tensorflow_datasets.core.DatasetBuilder.download_and_prepare", refuse)
+    empty, output = tmp_path / "empty", tmp_path / "output"
+    empty.mkdir()
+    with pytest.raises(ValueError, match="no network.* add --data_dir=DIR"):
+        reproduce.main(["--table=kannan/1", "--budget=smoke", f"--data_dir={empty}", f"--output={output}"])
+
+
 def test_too_few_images_for_a_result_are_told_before_the_work(stub, tmp_path, monkeypatch):
     few = types.SimpleNamespace(train_examples=600, test_examples=300)
     monkeypatch.setattr(measuring, "dataset_of", lambda config: few)
