@@ -26,16 +26,15 @@ _GOING_ON = _BFLOAT16 | {
     "train.start_from": Trained("mnist_alp", tuple(_HALF_AS_FAR.items())),
     "train.steps": 8_000,
 }
+_TEN_ATTACKED = {"defense.attack.steps": 10, "defense.attack.step_size": 0.05}
+_GOING_ON_AGAINST_TEN = _GOING_ON | _TEN_ATTACKED | {"train.steps": 10_000}
+_GOING_ON_LONGEST = _GOING_ON | _TEN_ATTACKED | {"dataset.augmentation": "affine_half", "train.steps": 40_000}
 _CONSTANT = {"optimizer.learning_rate": 1e-3, "optimizer.schedule": "constant"}
 _WIDER = {"defense.attack.epsilon": 0.35, "defense.attack.step_size": 0.12}
 
 
 def _alp(label, changes):
     return Row(label=label, experiment="mnist_alp", changes=changes)
-
-
-def _attacked(steps, step_size):
-    return {"defense.attack.steps": steps, "defense.attack.step_size": step_size}
 
 
 _ALP_ROWS = (
@@ -87,12 +86,14 @@ _ALP_ROWS = (
         "66,000 steps as above, then 8,000 of constant 1e-3, shift by 1, weights averaged",
         _GOING_ON | _CONSTANT | {"optimizer.ema": 0.999},
     ),
-    *(
-        _alp(
-            f"66,000 steps as above, then {steps:,} of 1e-3, {count} attack steps of {size}, shift by 1",
-            _GOING_ON | _attacked(count, size) | {"train.steps": steps},
-        )
-        for steps, count, size in ((4_000, 40, 0.01), (10_000, 10, 0.05))
+    _alp(
+        "66,000 steps as above, then 4,000 of 1e-3, 40 attack steps of 0.01, shift by 1",
+        _GOING_ON | {"defense.attack.steps": 40, "defense.attack.step_size": 0.01, "train.steps": 4_000},
+    ),
+    _alp("66,000 steps as above, then 10,000 of 1e-3, 10 attack steps of 0.05, shift by 1", _GOING_ON_AGAINST_TEN),
+    _alp(
+        "66,000 steps as above, then 40,000 of 1e-3, 10 attack steps of 0.05, still moved half as far",
+        _GOING_ON_LONGEST,
     ),
     *(
         _alp(
@@ -131,8 +132,11 @@ OF_TABLE_1 = (
         rows=(
             _alp("12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", {}),
             _alp("84,000 steps of 2e-3, turned, zoomed and moved", _LONGEST),
+            _alp("66,000 steps, then 10,000 against 10 attack steps of 0.05, shift by 1", _GOING_ON_AGAINST_TEN),
+            _alp("66,000 steps, then 40,000 against 10 attack steps of 0.05, moved half as far", _GOING_ON_LONGEST),
         ),
-        note="Not in the paper. Two rows of `--table=kannan/1-training`, the shortest training and the longest.",
+        note="Not in the paper. Rows of `--table=kannan/1-training`: the shortest training, the longest against 4 "
+        "attack steps of 0.1, and two that went on against 10 of 0.05.",
         budgets=("smoke", "laptop"),
     ),
     Exhibit(
@@ -160,6 +164,11 @@ OF_TABLE_1 = (
                     | {"dataset.augmentation": "none", "optimizer.learning_rate": float(rate)},
                 )
                 for rate in ("1e-3", "2e-3")
+            ),
+            Row(
+                label="M-PGD, 12,000 steps of constant 1e-3, 10 attack steps of 0.05, not moved",
+                experiment="mnist_mpgd",
+                changes=_BFLOAT16 | _CONSTANT | _TEN_ATTACKED | {"dataset.augmentation": "none"},
             ),
             Row(label="adversarial images alone, 12,000 steps of 3e-3, shift by 1", experiment="mnist_at"),
         ),
