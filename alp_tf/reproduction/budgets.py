@@ -7,6 +7,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import importlib.util
 import inspect
 
@@ -18,6 +19,8 @@ BUDGETS = ("smoke", "laptop", "paper")
 # What says nothing about the training: where data lie, how often a run is kept, and what main.py would evaluate.
 _NOT_TRAINING = ("seed", "deterministic", "dataset.data_dir", "dataset.archives", "evaluation.")
 _NOT_TRAINING += ("train.checkpoint_every", "train.keep_checkpoints", "defense.sources")
+# File systems take 255 bytes, and files of that name get endings.
+_LONGEST_NAME = 230
 _SMOKE = {"train.steps": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
 
 
@@ -72,7 +75,7 @@ def configuration(model, budget):
 def directory_name(model, budget):
     """The name of a model's work directory; the same for models that are trained alike, however they are written.
 
-    Such as `mnist_lsq-weight=0.2-seed0`.
+    Such as `mnist_lsq-weight=0.2-seed0`. Of a name too long for a file's, the end is a digest of the whole.
 
     Args:
       model: Model.
@@ -89,7 +92,11 @@ def directory_name(model, budget):
             parts.append(f"{name}={value:g}" if isinstance(value, int | float) else f"{name}={value}")
     start = start_of(model)
     # That name ends with the seed, which is of both.
-    return "-".join([*parts, f"from-{directory_name(start, budget)}" if start else f"seed{model.seed}"])
+    name = "-".join([*parts, f"from-{directory_name(start, budget)}" if start else f"seed{model.seed}"])
+    if len(name) <= _LONGEST_NAME:
+        return name
+    end = f"-{hashlib.sha256(name.encode()).hexdigest()[:12]}-seed{model.seed}"
+    return name[: _LONGEST_NAME - len(end)].rstrip("-") + end
 
 
 def simplified(model, budget):

@@ -29,6 +29,8 @@ _GOING_ON = _BFLOAT16 | {
 _TEN_ATTACKED = {"defense.attack.steps": 10, "defense.attack.step_size": 0.05}
 _GOING_ON_AGAINST_TEN = _GOING_ON | _TEN_ATTACKED | {"train.steps": 10_000}
 _GOING_ON_LONGEST = _GOING_ON | _TEN_ATTACKED | {"dataset.augmentation": "affine_half", "train.steps": 40_000}
+# From there once more.
+_LAST = _GOING_ON | _TEN_ATTACKED | {"train.start_from": Trained("mnist_alp", tuple(_GOING_ON_LONGEST.items()))}
 _CONSTANT = {"optimizer.learning_rate": 1e-3, "optimizer.schedule": "constant"}
 _WIDER = {"defense.attack.epsilon": 0.35, "defense.attack.step_size": 0.12}
 
@@ -95,6 +97,7 @@ _ALP_ROWS = (
         "66,000 steps as above, then 40,000 of 1e-3, 10 attack steps of 0.05, still moved half as far",
         _GOING_ON_LONGEST,
     ),
+    _alp("66,000 and 40,000 steps as above, then 8,000 of 1e-3, 10 attack steps of 0.05, shift by 1", _LAST),
     *(
         _alp(
             f"12,000 steps of 3e-3, 4 attack steps, shift by 1, weight {weight}",
@@ -165,10 +168,16 @@ OF_TABLE_1 = (
                 )
                 for rate in ("1e-3", "2e-3")
             ),
-            Row(
-                label="M-PGD, 12,000 steps of constant 1e-3, 10 attack steps of 0.05, not moved",
-                experiment="mnist_mpgd",
-                changes=_BFLOAT16 | _CONSTANT | _TEN_ATTACKED | {"dataset.augmentation": "none"},
+            *(
+                Row(
+                    label=f"M-PGD, {steps:,} steps of constant 1e-3, 10 attack steps of 0.05, not moved",
+                    experiment="mnist_mpgd",
+                    changes=_BFLOAT16
+                    | _CONSTANT
+                    | _TEN_ATTACKED
+                    | {"dataset.augmentation": "none", "train.steps": steps},
+                )
+                for steps in (12_000, 8_000)
             ),
             Row(label="adversarial images alone, 12,000 steps of 3e-3, shift by 1", experiment="mnist_at"),
         ),

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import re
 
 import numpy as np
@@ -140,6 +141,21 @@ def test_a_model_that_starts_from_another_is_trained_after_it(tmp_path):
     starts = [store.config(model).train.start_from for model in trained]
     assert starts == [None, str(store.directory(trained[0]) / "model.keras")]
     assert "train.start_from" not in budgets.differences(trained[1], "laptop")
+
+
+def test_a_model_at_the_end_of_a_long_chain_has_a_directory_of_its_own_with_a_name_that_files_can_have():
+    def chained(weight, rate, seed):
+        changes = (("defense.weight", weight),)
+        for steps in range(1001, 1030):
+            changes = (("train.start_from", Trained("mnist_alp", changes)), ("train.steps", steps))
+        return Model("mnist_alp", (*changes, ("optimizer.learning_rate", rate)), seed)
+
+    models = [chained(*each) for each in itertools.product((0.25, 0.75), (1e-3, 2e-3), (0, 12))]
+    names = [budgets.directory_name(model, "laptop") for model in models]
+    assert len(set(names)) == 8
+    for model, name in zip(models, names, strict=True):
+        assert re.fullmatch(rf"mnist_alp-learning_rate=.*-seed{model.seed}", name)
+        assert len(f"{name}.json.tmp") <= 255
 
 
 def test_a_table_trains_each_model_once_and_what_it_needs_first():
