@@ -32,11 +32,15 @@ _GOING_ON_LONGEST = _GOING_ON | _TEN_ATTACKED | {"dataset.augmentation": "affine
 # From there once more.
 _LAST = _GOING_ON | _TEN_ATTACKED | {"train.start_from": Trained("mnist_alp", tuple(_GOING_ON_LONGEST.items()))}
 _CONSTANT = {"optimizer.learning_rate": 1e-3, "optimizer.schedule": "constant"}
-_WIDER = {"defense.attack.epsilon": 0.35, "defense.attack.step_size": 0.12}
 
 
 def _alp(label, changes):
     return Row(label=label, experiment="mnist_alp", changes=changes)
+
+
+def _mpgd(training, changes):
+    changes = changes | {"dataset.augmentation": "none"}
+    return Row(label=f"M-PGD, {training}, not moved", experiment="mnist_mpgd", changes=changes)
 
 
 _ALP_ROWS = (
@@ -69,7 +73,12 @@ _ALP_ROWS = (
     *(
         _alp(
             f"{steps:,} steps of {rate}, 4 attack steps of 0.12 in epsilon 0.35, shift by 1",
-            _WIDER | {"optimizer.learning_rate": float(rate), "train.steps": steps},
+            {
+                "defense.attack.epsilon": 0.35,
+                "defense.attack.step_size": 0.12,
+                "optimizer.learning_rate": float(rate),
+                "train.steps": steps,
+            },
         )
         for steps, rate in ((12_000, "3e-3"), (24_000, "2e-3"))
     ),
@@ -150,32 +159,18 @@ OF_TABLE_1 = (
         columns=_COLUMNS,
         rows=(
             Row(label="M-PGD, 12,000 steps of 3e-3, shift by 1 (the budget `laptop`)", experiment="mnist_mpgd"),
+            *(_mpgd(f"12,000 steps of {rate}", {"optimizer.learning_rate": float(rate)}) for rate in ("1e-3", "3e-4")),
             *(
-                Row(
-                    label=f"M-PGD, 12,000 steps of {rate}, not moved",
-                    experiment="mnist_mpgd",
-                    changes={"dataset.augmentation": "none", "optimizer.learning_rate": float(rate)},
-                )
-                for rate in ("1e-3", "3e-4")
-            ),
-            *(
-                Row(
-                    label=f"M-PGD, 12,000 steps of constant {rate}, not moved",
-                    experiment="mnist_mpgd",
-                    changes=_BFLOAT16
-                    | _CONSTANT
-                    | {"dataset.augmentation": "none", "optimizer.learning_rate": float(rate)},
+                _mpgd(
+                    f"12,000 steps of constant {rate}",
+                    _BFLOAT16 | _CONSTANT | {"optimizer.learning_rate": float(rate)},
                 )
                 for rate in ("1e-3", "2e-3")
             ),
             *(
-                Row(
-                    label=f"M-PGD, {steps:,} steps of constant 1e-3, 10 attack steps of 0.05, not moved",
-                    experiment="mnist_mpgd",
-                    changes=_BFLOAT16
-                    | _CONSTANT
-                    | _TEN_ATTACKED
-                    | {"dataset.augmentation": "none", "train.steps": steps},
+                _mpgd(
+                    f"{steps:,} steps of constant 1e-3, 10 attack steps of 0.05",
+                    _BFLOAT16 | _CONSTANT | _TEN_ATTACKED | {"train.steps": steps},
                 )
                 for steps in (12_000, 8_000, 4_000)
             ),
