@@ -19,7 +19,7 @@ BUDGETS = ("smoke", "laptop", "paper")
 # What says nothing about the training: where data lie, how often a run is kept, and what main.py would evaluate.
 _NOT_TRAINING = ("seed", "deterministic", "dataset.data_dir", "dataset.archives", "evaluation.")
 _NOT_TRAINING += ("train.checkpoint_every", "train.keep_checkpoints", "defense.sources")
-# File systems take 255 bytes, and files of that name get endings.
+# File systems take 255 bytes, and a file that is being written has some more.
 _LONGEST_NAME = 230
 _SMOKE = {"train.steps": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
 
@@ -93,9 +93,19 @@ def directory_name(model, budget):
     start = start_of(model)
     # That name ends with the seed, which is of both.
     name = "-".join([*parts, f"from-{directory_name(start, budget)}" if start else f"seed{model.seed}"])
+    return for_file(name, end=f"-seed{model.seed}")
+
+
+def for_file(name, end=""):
+    """The same name, or, of one too long for a file's, its beginning and a digest of the whole.
+
+    Args:
+      name: without a suffix.
+      end: what a shortened name ends with.
+    """
     if len(name) <= _LONGEST_NAME:
         return name
-    end = f"-{hashlib.sha256(name.encode()).hexdigest()[:12]}-seed{model.seed}"
+    end = f"-{hashlib.sha256(name.encode()).hexdigest()[:12]}{end}"
     return name[: _LONGEST_NAME - len(end)].rstrip("-") + end
 
 

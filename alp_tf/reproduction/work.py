@@ -78,7 +78,8 @@ class Store:
     def slug(self, part):
         """The name of a measurement's file, without its ending."""
         source = f" on {budgets.directory_name(part.source, self._budget)}" if part.source else ""
-        return re.sub(r"[^A-Za-z0-9.=]+", "_", f"{part.kind} {part.name}{source}").strip("_")
+        plain = re.sub(r"[^A-Za-z0-9.=]+", "_", f"{part.kind} {part.name}{source}").strip("_")
+        return budgets.for_file(plain)
 
     def said(self, part):
         """A part in a few words, with its model."""

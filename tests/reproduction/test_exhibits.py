@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alp_tf import configs, machine, tables
+from alp_tf import configs, files, machine, tables
 from alp_tf.evaluation import protocols
 from alp_tf.reproduction import budgets, estimate, intervals, markdown, measuring, parts, work
 from alp_tf.reproduction.budgets import Model
@@ -143,7 +143,7 @@ def test_a_model_that_starts_from_another_is_trained_after_it(tmp_path):
     assert "train.start_from" not in budgets.differences(trained[1], "laptop")
 
 
-def test_a_model_at_the_end_of_a_long_chain_has_a_directory_of_its_own_with_a_name_that_files_can_have():
+def test_a_model_at_the_end_of_a_long_chain_has_a_directory_of_its_own_with_a_name_that_files_can_have(tmp_path):
     def chained(weight, rate, seed):
         changes = (("defense.weight", weight),)
         for steps in range(1001, 1030):
@@ -156,6 +156,15 @@ def test_a_model_at_the_end_of_a_long_chain_has_a_directory_of_its_own_with_a_na
     for model, name in zip(models, names, strict=True):
         assert re.fullmatch(rf"mnist_alp-learning_rate=.*-seed{model.seed}", name)
         assert len(f"{name}.json.tmp") <= 255
+    # As are the files of what such models' images do to others.
+    store = work.Store(tmp_path, "laptop", sizes=measuring.Sizes())
+    attacked = [
+        parts.Part(kind="black box", model=models[0], name="PGD-10 random target", source=model) for model in models
+    ]
+    slugs = {store.slug(part) for part in attacked}
+    assert len(slugs) == 8
+    for slug in slugs:
+        files.write_json(tmp_path / f"{slug}.json", {})
 
 
 def test_a_table_trains_each_model_once_and_what_it_needs_first():
