@@ -49,6 +49,16 @@ def test_lenet_drops_hidden_units_while_it_trains_and_never_afterwards():
     assert np.array_equal(plain(images, training=True), plain(images))
 
 
+@pytest.mark.parametrize("initializer", ["madry", "glorot"])
+def test_lenets_decay_is_half_the_squares_of_all_kernels(initializer):
+    build = {"input_shape": (8, 8, 1), "num_classes": 4, "initializer": initializer}
+    model = models.build("lenet", weight_decay=0.01, **build)
+    kernels = [weight.numpy().astype(np.float64) for weight in model.trainable_weights if weight.name == "kernel"]
+    assert len(kernels) == 4
+    np.testing.assert_allclose(sum(model.losses), 0.01 * sum(np.square(kernel).sum() / 2 for kernel in kernels), 1e-5)
+    assert models.build("lenet", **build).losses == []
+
+
 @pytest.mark.parametrize(("name", "shape", "classes"), [("lenet", (32, 32, 3), 7), ("digits_cnn", (8, 8, 1), 10)])
 def test_models_return_logits_and_load_without_this_package(name, shape, classes, tmp_path):
     model = models.build(name, input_shape=shape, num_classes=classes)
@@ -67,6 +77,8 @@ def test_unknown_names_and_options_are_refused():
         models.build("lenet", input_shape=(28, 28, 1), num_classes=10, initializer="zeros")
     with pytest.raises(ValueError, match=r"dropout is 1; it must lie in \[0, 1\)"):
         models.build("lenet", input_shape=(28, 28, 1), num_classes=10, dropout=1)
+    with pytest.raises(ValueError, match="weight_decay is -0.1; it must be a number of at least 0"):
+        models.build("lenet", input_shape=(28, 28, 1), num_classes=10, weight_decay=-0.1)
 
 
 def test_the_page_lists_every_model_with_its_options():
