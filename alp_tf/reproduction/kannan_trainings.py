@@ -90,6 +90,13 @@ _ALP_ROWS = (
         "30,000 steps of constant 1e-3, 4 attack steps, shift by 1, weights averaged",
         _BFLOAT16 | _CONSTANT | {"optimizer.ema": 0.9998, "train.steps": 30_000},
     ),
+    *(
+        _alp(
+            f"12,000 steps of 3e-3, 4 attack steps, shift by 1, weight decay {decay}",
+            _BFLOAT16 | {"model.weight_decay": float(decay)},
+        )
+        for decay in ("1e-6", "1e-5", "1e-4")
+    ),
     _alp("84,000 steps of 2e-3, 4 attack steps, turned, zoomed and moved", _LONGEST),
     _alp("66,000 steps of 2e-3, 4 attack steps, turned, zoomed and moved half as far", _HALF_AS_FAR),
     _alp("66,000 steps as above, then 8,000 of 1e-3, shift by 1", _GOING_ON),
